@@ -1,0 +1,351 @@
+"""The whole configuration: one strict TOML file, environment, and `--set`.
+
+Precedence, last wins: defaults, file, EMPO_<SECTION>__<KEY>, `--set section.key=value`.
+An unknown key anywhere is an error that names it. Each attribute docstring below is the
+documentation of its key; docs/configuration.md is generated from them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from empo_serve.errors import ConfigError
+
+ENV_PREFIX = "EMPO_"
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=()
+    )
+
+
+class ModelSection(Section):
+    path: str = ""
+    """Model to serve: a Hugging Face directory, a GGUF file (converted once into the data
+    directory), or a hub id such as "Qwen/Qwen2.5-1.5B-Instruct". "demo" is the small model that
+    the [demo] extra installs. Not used when engine.kind is "fake"."""
+    name: str = ""
+    """Public model name in the OpenAI API. Empty: the last part of the path."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    """Precision of the weights, in the engine and in the trainer."""
+
+    @property
+    def public_name(self) -> str:
+        if self.name:
+            return self.name
+        if self.path == "demo":
+            return "smollm2-135m-instruct"
+        return Path(self.path).name.removesuffix(".gguf") or "fake"
+
+
+class ServerSection(Section):
+    host: str = "127.0.0.1"
+    """Address of the public API."""
+    port: int = Field(8000, ge=0, le=65535)
+    """Port of the public API; 0 takes a free one."""
+    admin_host: str = "127.0.0.1"
+    """Address of the admin API. It has no authentication: keep it on a private address."""
+    admin_port: int = Field(8001, ge=0, le=65535)
+    """Port of the admin API; 0 takes a free one."""
+    data_dir: Path = Path("empo-data")
+    """Everything that must survive: database, adapter versions, training jobs, converted model.
+    It belongs to one model for ever."""
+    shutdown_timeout_s: float = Field(30.0, gt=0)
+    """How long SIGTERM lets running user requests finish before they are cut."""
+
+
+class EngineSection(Section):
+    kind: Literal["managed", "attached", "fake"] = "managed"
+    """"managed": a vLLM that we start, watch and restart. "attached": vLLM servers that run
+    already, at `urls`. "fake": the built-in stand-in, for trying out the control plane."""
+    urls: tuple[str, ...] = ()
+    """Base URLs of attached engines, for example ["http://127.0.0.1:8100"]."""
+    port: int = Field(0, ge=0, le=65535)
+    """Loopback port of a managed engine; 0 takes a free one."""
+    max_model_len: int | None = Field(None, ge=64)
+    """Longest context in tokens. Unset: what the model allows."""
+    max_num_seqs: int = Field(64, ge=1)
+    """Sequences that a managed engine runs at once."""
+    max_loras: int = Field(4, ge=3)
+    """Adapter slots of a managed engine: live, candidate, draining, and one to pin."""
+    max_cpu_loras: int = Field(16, ge=4)
+    """Adapters that a managed engine keeps in memory, ready for a slot."""
+    cpu_kv_cache_gib: int = Field(2, ge=1)
+    """Memory for the key-value cache of a managed engine on CPU, in GiB."""
+    threads: int = Field(0, ge=0)
+    """CPU threads of a managed engine; 0 takes every core that this process may use."""
+    args: tuple[str, ...] = ()
+    """More command-line arguments for the child process, as vLLM (or the fake engine) spells
+    them."""
+    startup_timeout_s: float = Field(600.0, gt=0)
+    """How long the engine may take to become ready."""
+    health_interval_s: float = Field(2.0, gt=0)
+    """How often the engine's health is asked for."""
+    request_timeout_s: float = Field(600.0, gt=0)
+    """Longest silence of the engine within one request."""
+
+    @model_validator(mode="after")
+    def _check(self) -> EngineSection:
+        if (self.kind == "attached") != bool(self.urls):
+            raise ValueError(
+                'engine.urls goes with engine.kind = "attached": give both, or neither'
+            )
+        if self.max_cpu_loras <= self.max_loras:
+            raise ValueError("engine.max_cpu_loras must be larger than engine.max_loras")
+        return self
+
+
+class SamplingSection(Section):
+    num_generations: int = Field(8, ge=2, le=64)
+    """Samples in a group."""
+    temperature: float = Field(1.0, gt=0, le=2)
+    """Temperature of the background samples. The client's own settings are never used."""
+    max_tokens: int = Field(512, ge=1)
+    """Longest background sample, in tokens; a longer one counts as no answer."""
+    fraction: float = Field(1.0, ge=0, le=1)
+    """Share of the eligible queries that is sampled."""
+    max_concurrent: int = Field(4, ge=1)
+    """Queries that are sampled at the same time."""
+    queue_size: int = Field(256, ge=1)
+    """Queries that may wait to be sampled; more are dropped and counted."""
+    early_stop: bool = True
+    """Ask for half of the samples first, and stop there when they all agree."""
+
+
+class SemanticsSection(Section):
+    equivalence: Literal["auto", "rules", "embedding"] = "auto"
+    """When do two answers mean the same? "rules": normalised text, numbers and mathematics.
+    "embedding": sentence embeddings. "auto": rules, and embeddings for what rules cannot tell."""
+    embedding_model: str = "demo"
+    """Directory or hub id of a sentence-transformers model. "demo" is all-MiniLM-L6-v2 from the
+    [demo] extra."""
+    embedding_threshold: float = Field(0.9, gt=0, le=1)
+    """Cosine similarity from which two answers are the same."""
+    math_timeout_s: float = Field(2.0, gt=0)
+    """Wall clock for one comparison of mathematics; after it, its worker is killed."""
+    math_workers: int = Field(1, ge=1)
+    """Processes for comparisons of mathematics."""
+    timeout_s: float = Field(60.0, gt=0)
+    """Wall clock for scoring one group; after it, the scorer is restarted and the group is not
+    scored."""
+
+
+class BandSection(Section):
+    low: float = Field(0.15, ge=0, le=1)
+    """Lowest normalised semantic entropy that is trained on."""
+    high: float = Field(0.70, ge=0, le=1)
+    """Highest normalised semantic entropy that is trained on."""
+    min_largest_cluster: float = Field(0.375, ge=0, le=1)
+    """Smallest share of the samples that the largest cluster must hold."""
+
+    @model_validator(mode="after")
+    def _check(self) -> BandSection:
+        if self.low >= self.high:
+            raise ValueError("band.low must be smaller than band.high")
+        return self
+
+
+class BufferSection(Section):
+    max_groups: int = Field(100_000, ge=1)
+    """Groups that are kept; the oldest that are no longer needed are deleted first."""
+
+
+class TrainSection(Section):
+    enabled: bool = True
+    """Train at all. Off: sampling and entropy go on, nothing is learned."""
+    groups_per_update: int = Field(8, ge=1)
+    """Groups that make one update."""
+    interval_s: float = Field(0.0, ge=0)
+    """Train at least this often if any group is pending; 0: only when enough are."""
+    max_staleness: int = Field(2, ge=0)
+    """Groups whose samples are more versions old than this are not trained on."""
+    reward: Literal["prob", "logprob", "loo", "majority", "random"] = "prob"
+    """Reward of a sample from its cluster. "prob" is EMPO; "random" is a control."""
+    empty_reward: float = -0.5
+    """Reward of a sample without an answer."""
+    scale_advantages: Literal["none", "group", "batch"] = "none"
+    """Divide advantages by a standard deviation? "none" protects rare answers."""
+    loss_type: Literal["dr_grpo", "dapo"] = "dr_grpo"
+    """How token losses are added up."""
+    epsilon: float = Field(0.2, gt=0, lt=1)
+    """Lower clip of the probability ratio."""
+    epsilon_high: float = Field(0.28, gt=0)
+    """Upper clip of the probability ratio."""
+    beta: float = Field(0.02, ge=0)
+    """Weight of the KL divergence to the model without adapter."""
+    importance_sampling_cap: float = Field(2.0, ge=1)
+    """Cap of the correction for the difference between the engine's and the trainer's numbers."""
+    learning_rate: float = Field(1e-5, gt=0)
+    """Step size of AdamW; constant."""
+    max_grad_norm: float = Field(1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+    rank: int = Field(16, ge=1, le=512)
+    """Rank of the LoRA matrices, on all linear layers."""
+    alpha: float = Field(32.0, gt=0)
+    """LoRA scale: the update is multiplied by alpha / rank."""
+    micro_batch_tokens: int = Field(4096, ge=64)
+    """Tokens (padding included) that go through the model at once."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where the trainer runs."""
+    threads: int = Field(0, ge=0)
+    """CPU threads of the trainer; 0 takes every core that this process may use."""
+    nice: int = Field(10, ge=0, le=19)
+    """Added to the trainer's niceness, so that serving goes first."""
+    timeout_s: float = Field(3600.0, gt=0)
+    """An update that takes longer is killed and counts as failed."""
+    max_attempts: int = Field(3, ge=1)
+    """Jobs that a group may be in before it counts as failed."""
+    seed: int = 0
+    """Seed of the initial adapter and of the random control reward."""
+
+
+class GateSection(Section):
+    enabled: bool = True
+    """Compare a candidate with its parent, through the engine, before it serves."""
+    num_queries: int = Field(16, ge=1)
+    """Recent distinct queries that both answer."""
+    min_distinct_ratio: float = Field(0.5, ge=0, le=1)
+    """The candidate must give at least this share of the parent's number of distinct answers:
+    one answer to everything is a collapse."""
+    max_no_answer_increase: float = Field(0.2, ge=0, le=1)
+    """How much more often than the parent the candidate may end without an answer."""
+
+
+class RolloutSection(Section):
+    keep_loaded: int = Field(2, ge=0)
+    """Former live versions that stay loaded in the engine, for an instant rollback and for
+    X-Empo-Version."""
+
+
+class PrivacySection(Section):
+    learn: bool = True
+    """Learn from requests that do not say X-Empo-Learn. Requests with `X-Empo-Learn: no` are
+    never stored and never learned from."""
+    learn_multi_turn: bool = False
+    """Also learn from chats in which the client wrote the assistant's earlier turns."""
+
+
+class LimitsSection(Section):
+    max_body_bytes: int = Field(8 * 2**20, ge=1024)
+    """Largest request body."""
+    max_n: int = Field(64, ge=1)
+    """Largest `n` that a client may ask for."""
+    max_adapter_bytes: int = Field(2 * 2**30, ge=1024)
+    """Largest adapter that can be imported."""
+
+
+class TelemetrySection(Section):
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Lowest level that is logged."""
+    engine_log: bool = False
+    """Show the engine's log lines too; they are always in <data_dir>/logs/engine.log."""
+
+
+class Config(Section):
+    model: ModelSection = ModelSection()
+    server: ServerSection = ServerSection()
+    engine: EngineSection = EngineSection()
+    sampling: SamplingSection = SamplingSection()
+    semantics: SemanticsSection = SemanticsSection()
+    band: BandSection = BandSection()
+    buffer: BufferSection = BufferSection()
+    train: TrainSection = TrainSection()
+    gate: GateSection = GateSection()
+    rollout: RolloutSection = RolloutSection()
+    privacy: PrivacySection = PrivacySection()
+    limits: LimitsSection = LimitsSection()
+    telemetry: TelemetrySection = TelemetrySection()
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        if self.engine.kind == "managed" and not self.model.path:
+            raise ValueError(
+                'model.path is empty: name a model directory, a GGUF file, a hub id, or "demo"'
+            )
+        if self.rollout.keep_loaded + 3 > self.engine.max_cpu_loras:
+            raise ValueError(
+                "rollout.keep_loaded does not fit: engine.max_cpu_loras must be at least "
+                "rollout.keep_loaded + 3"
+            )
+        return self
+
+
+def load_config(
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Config:
+    """Read and check the configuration. Raises ConfigError with one line that names the key."""
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as e:
+            raise ConfigError(f"cannot read the configuration {file}: {e.strerror}") from e
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+            raise ConfigError(f"{file} is not valid TOML: {e}") from e
+    for name, text in sorted((os.environ if env is None else env).items()):
+        if name.startswith(ENV_PREFIX) and "__" in name:
+            section, _, key = name.removeprefix(ENV_PREFIX).lower().partition("__")
+            _put(values, section, key, text, source=name)
+    for override in overrides:
+        dotted, equals, text = override.partition("=")
+        section, dot, key = dotted.strip().partition(".")
+        if not (equals and dot and key):
+            raise ConfigError(f"--set {override!r}: write it as section.key=value")
+        _put(values, section, key, text, source=f"--set {dotted.strip()}")
+    try:
+        return Config.model_validate(values)
+    except ValidationError as e:
+        raise ConfigError(_first_error(e, file)) from e
+
+
+def to_toml(config: Config) -> str:
+    """The complete, resolved configuration as a TOML file that load_config reads back."""
+    lines: list[str] = []
+    for section, fields in config.model_dump(mode="json").items():
+        lines.append(f"[{section}]")
+        # JSON strings, numbers, booleans and lists of strings are TOML too; null is not.
+        lines += [f"{k} = {json.dumps(v)}" for k, v in fields.items() if v is not None]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _put(values: dict[str, Any], section: str, key: str, text: str, source: str) -> None:
+    table = values.setdefault(section, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{section} in the configuration must be a table")
+    field = Config.model_fields.get(section)
+    sections = field.annotation.model_fields if field and field.annotation else {}  # type: ignore[attr-defined]
+    if key not in sections:
+        raise ConfigError(f"unknown configuration key {section}.{key} (from {source})")
+    table[key] = _parse_value(text)
+
+
+def _parse_value(text: str) -> Any:
+    """A TOML value if it is one, else the text itself, so that paths need no quotes."""
+    try:
+        return tomllib.loads(f"x = {text.strip()}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _first_error(error: ValidationError, file: Path | None) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(str(part) for part in first["loc"])
+    where = f" in {file}" if file else ""
+    if first["type"] == "extra_forbidden":
+        what = "section" if len(first["loc"]) == 1 else "key"
+        return f"unknown configuration {what} {key}{where}"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return f"{message}{where}"
+    return f"configuration key {key}{where}: {message}, got {first['input']!r}"

@@ -1,0 +1,168 @@
+"""Every metric in one table. Names are part of the public contract; docs/metrics.md lists them.
+
+Label values come from configuration and enums only, so the number of series is bounded.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+_LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_OVERHEAD = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
+_UPDATE = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
+_NATS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.2, 2.5, 3.0)
+_NORM = (0.0, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
+
+class Metrics:
+    """One instance per server process, with a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = r = CollectorRegistry()
+        ProcessCollector(registry=r)
+        GCCollector(registry=r)
+
+        # Users.
+        self.requests = Counter(
+            "empo_requests_total",
+            "User requests by route and HTTP status",
+            ["route", "code"],
+            registry=r,
+        )
+        self.request_seconds = Histogram(
+            "empo_request_seconds",
+            "User requests, first to last byte",
+            ["route"],
+            buckets=_LATENCY,
+            registry=r,
+        )
+        self.time_to_first_token_seconds = Histogram(
+            "empo_time_to_first_token_seconds",
+            "Streamed user requests, until the first event",
+            buckets=_LATENCY,
+            registry=r,
+        )
+        self.gateway_overhead_seconds = Histogram(
+            "empo_gateway_overhead_seconds",
+            "Time a user request spends in the gateway itself",
+            buckets=_OVERHEAD,
+            registry=r,
+        )
+        self.requests_inflight = Gauge(
+            "empo_requests_inflight", "User requests being answered", registry=r
+        )
+
+        # Sampling and meaning.
+        self.samples = Counter(
+            "empo_samples_total",
+            "Background samples by outcome (ok, truncated, failed)",
+            ["outcome"],
+            registry=r,
+        )
+        self.background_inflight = Gauge(
+            "empo_background_inflight", "Queries being sampled in the background", registry=r
+        )
+        self.background_queue = Gauge(
+            "empo_background_queue", "Queries waiting to be sampled", registry=r
+        )
+        self.dropped = Counter(
+            "empo_dropped_total",
+            "Queries or groups not learned from, by stage and reason",
+            ["stage", "reason"],
+            registry=r,
+        )
+        self.semantic_entropy_nats = Histogram(
+            "empo_semantic_entropy_nats",
+            "Discrete semantic entropy of each group",
+            buckets=_NATS,
+            registry=r,
+        )
+        self.semantic_entropy_norm = Histogram(
+            "empo_semantic_entropy_norm", "The same divided by ln G", buckets=_NORM, registry=r
+        )
+        self.score_seconds = Histogram(
+            "empo_score_seconds",
+            "Extraction, clustering and entropy of one group",
+            buckets=_LATENCY,
+            registry=r,
+        )
+        self.scorer_restarts = Counter(
+            "empo_scorer_restarts_total", "Restarts of the scorer process", registry=r
+        )
+        self.band_decisions = Counter(
+            "empo_band_decisions_total",
+            "Groups by what the entropy band said",
+            ["decision"],
+            registry=r,
+        )
+        self.buffer_rows = Gauge("empo_buffer_rows", "Groups in the buffer", ["state"], registry=r)
+
+        # Training.
+        self.updates = Counter(
+            "empo_updates_total", "Training updates by outcome", ["outcome"], registry=r
+        )
+        self.update_seconds = Histogram(
+            "empo_update_seconds", "Training updates, start to exit", buckets=_UPDATE, registry=r
+        )
+        self.train_running = Gauge("empo_train_running", "1 while a trainer runs", registry=r)
+        self.train_loss = Gauge("empo_train_loss", "Loss of the last update", registry=r)
+        self.train_reward_mean = Gauge(
+            "empo_train_reward_mean", "Mean reward of the last update", registry=r
+        )
+        self.train_kl = Gauge(
+            "empo_train_kl_nats", "KL to the model without adapter, last update", registry=r
+        )
+        self.train_grad_norm = Gauge(
+            "empo_train_grad_norm", "Gradient norm before clipping, last update", registry=r
+        )
+        self.train_semantic_entropy = Gauge(
+            "empo_train_semantic_entropy_nats",
+            "Mean semantic entropy of the groups of the last update",
+            registry=r,
+        )
+        self.train_logprob_difference = Gauge(
+            "empo_train_logprob_difference",
+            "Mean |trainer - sampler| log-probability, last update",
+            registry=r,
+        )
+        self.train_last_success = Gauge(
+            "empo_train_last_success_timestamp_seconds",
+            "When the last update was published",
+            registry=r,
+        )
+        self.learning_paused = Gauge(
+            "empo_learning_paused", "1 while learning is paused", registry=r
+        )
+
+        # Adapters and engine.
+        self.adapter_version_info = Gauge(
+            "empo_adapter_version_info",
+            "1 for each version that is loaded in the engine",
+            ["version", "state"],
+            registry=r,
+        )
+        self.adapter_swaps = Counter(
+            "empo_adapter_swaps_total",
+            "Switches of the live version by outcome",
+            ["outcome"],
+            registry=r,
+        )
+        self.adapter_swap_seconds = Histogram(
+            "empo_adapter_swap_seconds",
+            "Load and switch of a version",
+            buckets=_LATENCY,
+            registry=r,
+        )
+        self.gate_checks = Counter(
+            "empo_gate_checks_total", "Gate checks by outcome", ["check", "outcome"], registry=r
+        )
+        self.engine_up = Gauge("empo_engine_up", "1 while the engine answers", registry=r)
+        self.engine_restarts = Counter(
+            "empo_engine_restarts_total", "Restarts of the managed engine", registry=r
+        )
+
+    def render(self) -> bytes:
+        """The Prometheus text exposition of everything above."""
+        return generate_latest(self.registry)
