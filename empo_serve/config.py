@@ -324,7 +324,7 @@ def _put(values: dict[str, Any], section: str, key: str, text: str, source: str)
     if not isinstance(table, dict):
         raise ConfigError(f"{section} in the configuration must be a table")
     field = Config.model_fields.get(section)
-    sections = field.annotation.model_fields if field and field.annotation else {}  # type: ignore[attr-defined]
+    sections = field.annotation.model_fields if field and field.annotation else {}
     if key not in sections:
         raise ConfigError(f"unknown configuration key {section}.{key} (from {source})")
     table[key] = _parse_value(text)

@@ -1,0 +1,208 @@
+"""One vLLM OpenAI server, reached over HTTP: the only way this project talks to an engine.
+
+Its OpenAI server is vLLM's stable, documented surface, so the same code serves a child process,
+fifty remote replicas and the fake engine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+
+from empo_serve.errors import EngineError, EngineUnavailable
+from empo_serve.types import Query, Sample
+
+ROUTES = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
+
+# Lower is sooner. Users always go first.
+USER_PRIORITY = 0
+BACKGROUND_PRIORITY = 10
+
+
+class EngineClient:
+    """Requests to one engine. Users' streams and control calls have separate connections, so
+    that loading an adapter never queues behind answers."""
+
+    def __init__(self, url: str, request_timeout_s: float) -> None:
+        self.url = url.rstrip("/")
+        self.inflight = 0
+        self.is_up = False
+        # No limit on connections: admission is decided by us, not by a pool.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
+            timeout=aiohttp.ClientTimeout(total=None, connect=10, sock_read=request_timeout_s),
+            auto_decompress=False,
+        )
+        self._control = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120))
+
+    async def close(self) -> None:
+        await self._session.close()
+        await self._control.close()
+
+    async def post(
+        self, route: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> aiohttp.ClientResponse:
+        """Send a request whose response is read by the caller. Raises EngineUnavailable."""
+        try:
+            return await self._session.post(
+                self.url + ROUTES[route],
+                data=body,
+                headers={"Content-Type": "application/json", **(headers or {})},
+            )
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise EngineUnavailable(f"the engine at {self.url} does not answer: {e!r}") from e
+
+    async def sample(
+        self,
+        query: Query,
+        engine_name: str,
+        n: int,
+        *,
+        temperature: float,
+        max_tokens: int,
+        priority: int = BACKGROUND_PRIORITY,
+        seed: int | None = None,
+    ) -> tuple[tuple[int, ...], tuple[Sample, ...]]:
+        """Draw n completions of a query from one adapter.
+
+        Returns the prompt's token ids and the samples. Plain sampling (top_p 1, top_k off, no
+        penalties), so that the log-probabilities are those of the distribution that the trainer
+        differentiates.
+        """
+        body = query.prompt | {
+            "model": engine_name,
+            "n": n,
+            "temperature": temperature,
+            "top_p": 1.0,
+            "max_tokens": max_tokens,
+            "return_token_ids": True,
+            "priority": priority,
+        }
+        body |= {"logprobs": True, "top_logprobs": 0} if query.route == "chat" else {"logprobs": 0}
+        if seed is not None:
+            body["seed"] = seed
+        answer = await self._json(query.route, body)
+        return parse_samples(query.route, answer)
+
+    async def first_token_logprobs(
+        self, query: Query, engine_name: str, num: int = 5
+    ) -> dict[str, float]:
+        """The most likely first tokens of an answer and their log-probabilities."""
+        body = query.prompt | {
+            "model": engine_name,
+            "temperature": 1.0,
+            "max_tokens": 1,
+            "priority": BACKGROUND_PRIORITY,
+        }
+        body |= (
+            {"logprobs": True, "top_logprobs": num} if query.route == "chat" else {"logprobs": num}
+        )
+        choice = (await self._json(query.route, body))["choices"][0]
+        if query.route == "chat":
+            return {
+                t["token"]: t["logprob"] for t in choice["logprobs"]["content"][0]["top_logprobs"]
+            }
+        return dict(choice["logprobs"]["top_logprobs"][0])
+
+    async def health(self) -> bool:
+        try:
+            async with self._control.get(
+                self.url + "/health", timeout=aiohttp.ClientTimeout(total=10)
+            ) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    async def version(self) -> str:
+        try:
+            async with self._control.get(self.url + "/version") as response:
+                return str((await response.json())["version"])
+        except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as e:
+            raise EngineUnavailable(f"the engine at {self.url} does not tell its version") from e
+
+    async def models(self) -> list[dict[str, Any]]:
+        """The engine's own model list, adapters included."""
+        try:
+            async with self._control.get(self.url + "/v1/models") as response:
+                return list((await response.json())["data"])
+        except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as e:
+            raise EngineUnavailable(f"the engine at {self.url} does not list its models") from e
+
+    async def load_adapter(self, engine_name: str, path: str) -> None:
+        """Load an adapter under a name that is unique for ever. Loading it again is no error."""
+        status, text = await self._control_post(
+            "/v1/load_lora_adapter", {"lora_name": engine_name, "lora_path": path}
+        )
+        # The name is ours alone and never gets other weights, so "already loaded" is success.
+        if status != 200 and "already been loaded" not in text:
+            raise EngineError(f"the engine refused adapter {engine_name}: {text}", status)
+
+    async def unload_adapter(self, engine_name: str) -> None:
+        """Make the engine forget an adapter's name; running requests keep it to their end."""
+        status, text = await self._control_post(
+            "/v1/unload_lora_adapter", {"lora_name": engine_name}
+        )
+        if status not in (200, 404):
+            raise EngineError(f"the engine did not unload {engine_name}: {text}", status)
+
+    async def _control_post(self, path: str, body: dict[str, Any]) -> tuple[int, str]:
+        try:
+            async with self._control.post(self.url + path, json=body) as response:
+                return response.status, error_message(await response.read())
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise EngineUnavailable(f"the engine at {self.url} does not answer: {e!r}") from e
+
+    async def _json(self, route: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.inflight += 1
+        try:
+            response = await self.post(route, json.dumps(body).encode())
+            async with response:
+                raw = await response.read()
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise EngineUnavailable(f"the engine at {self.url} broke off: {e!r}") from e
+        finally:
+            self.inflight -= 1
+        if response.status != 200:
+            raise EngineError(
+                f"the engine answered {response.status}: {error_message(raw)}", response.status
+            )
+        answer: dict[str, Any] = json.loads(raw)
+        return answer
+
+
+def parse_samples(
+    route: str, answer: Mapping[str, Any]
+) -> tuple[tuple[int, ...], tuple[Sample, ...]]:
+    """Prompt token ids and samples of an engine answer made with return_token_ids and logprobs."""
+    choices = sorted(answer["choices"], key=lambda choice: int(choice["index"]))
+    samples = []
+    for choice in choices:
+        if route == "chat":
+            text = choice["message"]["content"] or ""
+            logprobs = [token["logprob"] for token in choice["logprobs"]["content"]]
+        else:
+            text = choice["text"]
+            logprobs = choice["logprobs"]["token_logprobs"]
+        token_ids = tuple(choice["token_ids"])
+        if len(token_ids) != len(logprobs):
+            raise EngineError(
+                f"the engine sent {len(token_ids)} token ids with {len(logprobs)} "
+                "log-probabilities; such a sample cannot be learned from"
+            )
+        samples.append(Sample(text, choice["finish_reason"] or "", token_ids, tuple(logprobs)))
+    # vLLM puts the prompt's tokens beside the choices in chats, inside them in completions.
+    prompt_token_ids = answer.get("prompt_token_ids") or choices[0].get("prompt_token_ids")
+    if not prompt_token_ids:
+        raise EngineError("the engine sent no token ids of the prompt")
+    return tuple(prompt_token_ids), tuple(samples)
+
+
+def error_message(raw: bytes) -> str:
+    """The message of an OpenAI error body, or the start of whatever it is instead."""
+    try:
+        return str(json.loads(raw)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return raw[:300].decode(errors="replace")
