@@ -1,0 +1,109 @@
+"""Write docs/configuration.md and docs/metrics.md from the code. `make docs`"""
+
+from __future__ import annotations
+
+import json
+import types
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from prometheus_client import Counter, Gauge, Histogram
+from pydantic.fields import FieldInfo
+
+from empo_serve.config import Config
+from empo_serve.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parent.parent
+
+CONFIGURATION_HEADER = """\
+# Configuration
+
+<!-- Written by `make docs` from empo_serve/config.py. -->
+
+One TOML file (`empo-serve serve --config FILE`). Every key has a default, and may also be given as
+`--set section.key=value` or in the environment as `EMPO_<SECTION>__<KEY>`. The last of these wins:
+default, file, environment, `--set`. An unknown key is an error that names it.
+`empo-serve config show` prints the complete configuration, `empo-serve config check` checks it.
+"""
+
+METRICS_HEADER = """\
+# Metrics
+
+<!-- Written by `make docs` from empo_serve/metrics.py. -->
+
+`GET /metrics` on the public and on the admin port, in Prometheus' text format. A counter counts
+since the server started. A histogram `x` is exposed as `x_bucket`, `x_sum` and `x_count`. Labels
+take their values from configuration and from fixed lists, so the number of series is bounded.
+Besides these there are the client library's `process_*` and `python_gc_*` metrics of the gateway.
+"""
+
+
+def type_text(annotation: Any) -> str:
+    """A configuration type as an operator would write its values."""
+    if get_origin(annotation) is Literal:
+        return " or ".join(json.dumps(value) for value in get_args(annotation))
+    if get_origin(annotation) in (Union, types.UnionType):
+        return " or ".join(type_text(a) for a in get_args(annotation) if a is not type(None))
+    if get_origin(annotation) is tuple:
+        return "list of strings"
+    return {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}[
+        annotation
+    ]
+
+
+def bounds_text(field: FieldInfo) -> str:
+    limits = {Ge: "≥ {0.ge}", Gt: "> {0.gt}", Le: "≤ {0.le}", Lt: "< {0.lt}"}
+    return ", ".join(limits[type(m)].format(m) for m in field.metadata if type(m) in limits)
+
+
+def default_text(field: FieldInfo) -> str:
+    value = field.default
+    if value is None:
+        return "not set"
+    if isinstance(value, Path):
+        value = str(value)
+    return f"`{json.dumps(value)}`"
+
+
+def table_row(*cells: str) -> str:
+    return "| " + " | ".join(" ".join(c.replace("|", "\\|").split()) for c in cells) + " |"
+
+
+def configuration_page() -> str:
+    lines = [CONFIGURATION_HEADER]
+    for section, section_field in Config.model_fields.items():
+        annotation: Any = section_field.annotation
+        lines += [f"## [{section}]", "", "| key | type | default | meaning |", "|---|---|---|---|"]
+        for key, field in annotation.model_fields.items():
+            kind = type_text(field.annotation)
+            if bounds := bounds_text(field):
+                kind += f", {bounds}"
+            lines.append(table_row(f"`{key}`", kind, default_text(field), field.description or ""))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def metrics_page() -> str:
+    lines = [METRICS_HEADER, "| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    for metric in vars(Metrics()).values():
+        # What the client library exposes publicly has no label names before the first sample.
+        if not isinstance(metric, Counter | Gauge | Histogram):
+            continue
+        suffix = "_total" if isinstance(metric, Counter) else ""
+        labels = ", ".join(f"`{label}`" for label in metric._labelnames)
+        name = f"`{metric._name}{suffix}`"
+        lines.append(table_row(name, metric._type, labels, metric._documentation))
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"configuration.md": configuration_page, "metrics.md": metrics_page}
+
+
+def main() -> None:
+    for name, page in PAGES.items():
+        (ROOT / "docs" / name).write_text(page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
