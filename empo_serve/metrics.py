@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from empo_serve.types import BandDecision, GroupState, UpdateState
+
 _LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _OVERHEAD = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)
 _UPDATE = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
@@ -162,6 +164,30 @@ class Metrics:
         self.engine_restarts = Counter(
             "empo_engine_restarts_total", "Restarts of the managed engine", registry=r
         )
+
+        self._start_at_zero()
+
+    def _start_at_zero(self) -> None:
+        """A series that appears with its first event shows no increase for an alert to see."""
+        for outcome in ("ok", "truncated", "failed"):
+            self.samples.labels(outcome=outcome)
+        for stage, reason in (
+            ("offer", "queue_full"),
+            ("sample", "engine"),
+            ("score", "not_scored"),
+            ("learn", "error"),
+        ):
+            self.dropped.labels(stage=stage, reason=reason)
+        for decision in BandDecision:
+            self.band_decisions.labels(decision=decision.value)
+        for group_state in GroupState:
+            self.buffer_rows.labels(state=group_state.value)
+        for update_state in UpdateState:
+            if update_state is not UpdateState.TRAINING:
+                self.updates.labels(outcome=update_state.value.lower())
+        self.updates.labels(outcome="error")
+        for outcome in ("ok", "failed"):
+            self.adapter_swaps.labels(outcome=outcome)
 
     def render(self) -> bytes:
         """The Prometheus text exposition of everything above."""
