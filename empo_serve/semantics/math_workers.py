@@ -1,0 +1,128 @@
+"""Comparison of mathematics by math-verify, in worker processes that can be killed.
+
+math-verify's own timeout is SIGALRM, which is wrong off the main thread, and SymPy can take all
+time and memory for a line of text (9**9**9). So each comparison runs in a worker with a wall clock
+and a memory limit. A comparison that does not end has no verdict: never "different".
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+from empo_serve.errors import StartupError
+from empo_serve.semantics.base import Verdict
+
+_MAX_LENGTH = 1000  # characters; a longer text is no final answer
+_WORKER_MEMORY_BYTES = 4 * 2**30
+_COMPARISONS_PER_WORKER = 500  # SymPy's caches grow
+_STARTUP_TIMEOUT_S = 60.0
+
+
+class MathWorkers:
+    """A pool of processes that compare mathematical answers.
+
+    Raises StartupError when math-verify or pebble is not installed.
+    """
+
+    def __init__(self, num_workers: int, timeout_s: float) -> None:
+        try:
+            import math_verify  # noqa: F401
+            import pebble
+        except ImportError as e:
+            raise StartupError(
+                f"comparing mathematics needs {e.name}: pip install 'empo-serve[semantics]'"
+            ) from e
+        self._timeout_s = timeout_s
+        # Spawned, not forked: the parent may have threads of torch.
+        self._pool = pebble.ProcessPool(
+            max_workers=num_workers,
+            max_tasks=_COMPARISONS_PER_WORKER,
+            initializer=_start_worker,
+            context=multiprocessing.get_context("spawn"),
+        )
+
+    def load(self) -> None:
+        """Start a worker now."""
+        future = self._pool.schedule(_same_mathematics, args=("1", "1"), timeout=_STARTUP_TIMEOUT_S)
+        future.result()
+
+    def same(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        """`same` is None where a side is no mathematics ("math"), or the comparison took too long,
+        too much memory or its worker's life ("math_timeout")."""
+        futures = [self._schedule(a, b) for a, b in pairs]
+        return [
+            Verdict(None, "math") if future is None else self._verdict(future) for future in futures
+        ]
+
+    def close(self) -> None:
+        self._pool.stop()
+        self._pool.join()
+
+    def _schedule(self, a: str, b: str) -> Any:
+        if max(len(a), len(b)) > _MAX_LENGTH:
+            return None
+        return self._pool.schedule(_same_mathematics, args=(a, b), timeout=self._timeout_s)
+
+    def _verdict(self, future: Any) -> Verdict:
+        import pebble
+
+        try:
+            return Verdict(future.result(), "math")
+        except (FutureTimeoutError, pebble.ProcessExpired, MemoryError):
+            return Verdict(None, "math_timeout")
+
+
+def _start_worker() -> None:
+    if sys.platform == "linux":
+        # A worker in a long computation does not notice that its parent was killed.
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (_WORKER_MEMORY_BYTES, _WORKER_MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.dup2(2, 1)  # standard output may be a protocol: nothing that SymPy prints goes there
+    import math_verify  # noqa: F401
+
+
+def _same_mathematics(a: str, b: str) -> bool | None:
+    """Runs in a worker. None when a side cannot be read."""
+    import logging
+
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, parse, verify
+
+    logging.disable(logging.CRITICAL)  # math-verify logs a traceback for each text it cannot read
+    configs = [LatexExtractionConfig(), ExprExtractionConfig()]
+    try:
+        # Timeouts off: they are SIGALRM, and this process is killed from outside instead.
+        sides = [
+            parse(_as_latex(t), extraction_config=configs, parsing_timeout=None) for t in (a, b)
+        ]
+        if not all(sides) or any(isinstance(side[0], str) for side in sides):
+            return None
+        one, other = sides
+        # verify() is not symmetric: "x = 5" against "5" holds one way only.
+        return bool(
+            verify(one, other, timeout_seconds=None) or verify(other, one, timeout_seconds=None)
+        )
+    except (
+        RecursionError,
+        OverflowError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        ZeroDivisionError,
+    ):
+        return None  # SymPy gives up on hostile text in many ways; none of them is a verdict
+
+
+def _as_latex(text: str) -> str:
+    text = text.replace("−", "-").replace("π", "\\pi").replace("∪", "\\cup").replace("∞", "\\infty")
+    return text if "$" in text else f"${text}$"

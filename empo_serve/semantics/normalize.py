@@ -1,0 +1,47 @@
+"""One spelling for answers that differ only in how they are written."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_DASHES = str.maketrans({"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "’": "'", "‘": "'"})
+_INVISIBLE = re.compile(r"[\u0000-\u0008\u200b-\u200f\u2060\ufeff\u00ad]")
+_ARTICLE = re.compile(r"^(?:the|an?|der|die|das|le|la|les|el|los|las|il|lo) (?=\S)")
+# Anything that could be a formula, a code or a number keeps its signs: "-5" is not "5".
+_SIGNS_MATTER = re.compile(r"[\d\\^_=<>+*/|~#@&%$€£{}\[\]]")
+
+
+def normalize(text: str) -> str:
+    """Unicode form, case, Latin accents, articles, white space and (in words) punctuation."""
+    text = unicodedata.normalize("NFKC", text).translate(_DASHES)
+    text = _INVISIBLE.sub("", text)
+    text = re.sub(r"\s+", " ", text).strip()
+    if looks_like_math(text):
+        return re.sub(r"\s+|\\[,;!]|\\(?:left|right)(?![a-z])", "", text).strip("$.")
+    text = _without_accents(text.casefold())
+    if not _SIGNS_MATTER.search(text):
+        text = re.sub(r"[^\w\s'-]|(?<!\w)['-]|['-](?!\w)", " ", text)
+        text = re.sub(r"(?<=\w)-(?=\w)", " ", text)
+    else:
+        text = text.strip(" .,;:!?\"'`")
+    text = re.sub(r"\s+", " ", text).strip()
+    return _ARTICLE.sub("", text)
+
+
+_MATH = re.compile(
+    r"\\[a-zA-Z]+|[\^√π∞∪∩±≤≥≠∈]|\d\s*[*·×+]\s*\d|\d\s*/\s*\d|\bsqrt\b|\b\d*[a-z]\s*[-+*/=<>]\s*\d"
+    r"|\d\s*[-+*/=<>]\s*[a-z]\b|\d[a-z]\b|^[(\[].*,.*[)\]]$|\$[^$]+\$|[a-z]\s?=\s?[-\w]"
+)
+
+
+def looks_like_math(text: str) -> bool:
+    """Could this be a formula (not only a plain number)?"""
+    return bool(_MATH.search(text))
+
+
+def _without_accents(text: str) -> str:
+    # Only marks of Latin, Greek and Cyrillic: the voicing marks of kana make other words.
+    decomposed = unicodedata.normalize("NFD", text)
+    kept = "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
+    return unicodedata.normalize("NFC", kept)

@@ -1,0 +1,245 @@
+"""Reading quantities: "1,250", "12,50 €", "three and a half hours", "1.5 × 10^8 km", "50%"."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from fractions import Fraction
+
+_SMALL = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"  # noqa: SIM905
+        " fifteen sixteen seventeen eighteen nineteen".split()
+    )
+} | {
+    "twenty": 20, "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60,
+    "seventy": 70, "eighty": 80, "ninety": 90, "dozen": 12,
+}  # fmt: skip
+_ORDINALS = {
+    "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
+    "eighth": 8, "ninth": 9, "tenth": 10, "eleventh": 11, "twelfth": 12, "thirteenth": 13,
+    "fourteenth": 14, "fifteenth": 15, "sixteenth": 16, "seventeenth": 17, "eighteenth": 18,
+    "nineteenth": 19, "twentieth": 20, "thirtieth": 30,
+}  # fmt: skip
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4}
+
+# Unit -> (dimension, factor to its base unit). Currencies are dimensions of their own.
+_UNITS: dict[str, tuple[str, Fraction]] = {}
+for _dimension, _table in {
+    "length": "mm millimetre millimeter 0.001; cm centimetre centimeter 0.01; m metre meter 1;"
+    " km kilometre kilometer 1000; inch inche 0.0254; ft foot feet 0.3048; mile mi 1609.344",
+    "mass": "mg milligram 0.001; g gram gramme 1; kg kilogram kilo 1000; lb pound 453.59237",
+    "time": "second sec s 1; minute min 60; hour hr h 3600; day 86400; week 604800",
+    "volume": "ml millilitre milliliter 0.001; l litre liter 1",
+    "dollar": "$ dollar usd 1; cent ¢ 0.01",
+    "euro": "€ euro eur 1",
+    "sterling": "£ gbp 1",
+    "degree": "° degree ° 1",
+    "celsius": "°c c celsiu 1",
+    "fahrenheit": "°f f fahrenheit 1",
+}.items():
+    for _row in _table.split(";"):
+        *_names, _factor = _row.split()
+        for _name in _names:
+            _UNITS[_name] = (_dimension, Fraction(_factor))
+
+_LITERAL = re.compile(
+    r"(?P<sign>[-+])?\s?(?P<currency>[$€£])?\s?(?P<sign2>-)?"
+    r"(?:(?P<whole>\d+)\s+(?=\d+/\d))?"
+    r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[ \u202f]\d{3})+(?![\d])|\d+(?:[.,]\d+)?|\.\d+)"
+    r"(?:\s*/\s*(?P<denominator>\d+))?"
+    r"(?:\s*(?:[x×*·]\s*10\s*(?:\^|\*\*)\s*\{?|e)(?P<exponent>[-+]?\d{1,3})\}?)?"
+    r"(?P<ordinal>(?<=\d)(?:st|nd|rd|th)\b)?",
+    re.I,
+)
+_ABOUT = re.compile(
+    r"^(?:about|approximately|approx\.?|roughly|around|exactly|only|just|nearly|almost|precisely|a total of"
+    r"|≈|~)\s*",
+    re.I,
+)
+_MAX_LENGTH = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """An exact value and its unit, lower case and singular; "" without one, "%" for percent."""
+
+    value: Fraction
+    unit: str
+
+
+def parse_quantity(text: str) -> Quantity | None:
+    """The quantity that the whole of `text` is, or None."""
+    if len(text) > _MAX_LENGTH:
+        return None
+    text = _plain(text)
+    if not text:
+        return None
+    found = _LITERAL.match(text)
+    if found:
+        value = _literal_value(found)
+        rest = text[found.end() :].strip()
+        if value is None:
+            return None
+        unit = found["currency"] or ""
+    else:
+        spoken = _spoken(text)
+        if spoken is None:
+            return None
+        value, rest = spoken
+        unit = ""
+    first, _, after = rest.partition(" ")
+    if first in _SCALES:
+        value, rest = value * _SCALES[first], after
+    compound = _compound(value, rest)
+    if compound is not None:
+        return compound
+    named = _unit_name(rest)
+    if named is None:
+        return None
+    return Quantity(value, unit or named)
+
+
+def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
+    """Equal as quantities? None when their units cannot be compared."""
+    if a.unit == b.unit:
+        return a.value == b.value
+    if "%" in (a.unit, b.unit):
+        percent, other = (a, b) if a.unit == "%" else (b, a)
+        if other.unit:
+            return None
+        if re.search(r"%|percent", question, re.I) and percent.value == other.value:
+            return True
+        return percent.value / 100 == other.value
+    known_a, known_b = _UNITS.get(a.unit), _UNITS.get(b.unit)
+    if known_a and known_b:
+        if known_a[0] != known_b[0]:
+            return _one_is_bare_degree(known_a[0], known_b[0]) and a.value == b.value
+        return a.value * known_a[1] == b.value * known_b[1]
+    if a.unit and b.unit:
+        return None if a.value == b.value else False
+    with_unit, bare = (a, b) if a.unit else (b, a)
+    asked = _asked_unit(question)
+    known = _UNITS.get(with_unit.unit)
+    if asked and known and _UNITS[asked][0] == known[0]:
+        return with_unit.value * known[1] == bare.value * _UNITS[asked][1]
+    return a.value == b.value
+
+
+def _one_is_bare_degree(a: str, b: str) -> bool:
+    return "degree" in (a, b) and {a, b} & {"celsius", "fahrenheit"} != set()
+
+
+def _asked_unit(question: str) -> str | None:
+    for found in re.finditer(r"\b(?:in|how many) (?:\w+ )?(\w+)", question[-2000:], re.I):
+        unit = _singular(found[1].lower())
+        if unit in _UNITS and len(unit) > 2:
+            return unit
+    return None
+
+
+def _plain(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text).lower().strip()
+    text = text.replace("⁄", "/").replace("−", "-").replace("–", "-").replace("\\$", "$")
+    text = re.sub(r"\\(?:text|mathrm)\{([^{}]*)\}", r" \1", text).replace("\\%", "%")
+    text = re.sub(r"^(?:minus|negative) (?=[$€£\d])", "-", text.strip(" .!\"'*`"))
+    while about := _ABOUT.match(text):
+        text = text[about.end() :]
+    return text
+
+
+def _literal_value(found: re.Match[str]) -> Fraction | None:
+    number = found["number"].replace(" ", "").replace("\u202f", "")
+    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", number):
+        number = number.replace(",", "")
+    number = number.replace(",", ".")
+    value = Fraction(number)
+    if found["denominator"]:
+        if int(found["denominator"]) == 0:
+            return None
+        value /= int(found["denominator"])
+    if found["whole"]:
+        value += int(found["whole"])
+    if found["exponent"]:
+        value *= Fraction(10) ** int(found["exponent"])
+    return -value if "-" in (found["sign"], found["sign2"]) else value
+
+
+def _spoken(text: str) -> tuple[Fraction, str] | None:
+    """Number words at the start of `text`, and the rest."""
+    tokens = text.replace("-", " ").split()
+    sign = 1
+    if tokens and tokens[0] in ("minus", "negative"):
+        sign, tokens = -1, tokens[1:]
+    total, current, used = Fraction(0), Fraction(0), 0
+    for i, token in enumerate(tokens):
+        following = tokens[i + 1] if i + 1 < len(tokens) else ""
+        number = _SMALL.get(token) or _ORDINALS.get(token) or (0 if token == "zero" else None)
+        if token in _PARTS and (current or token == "half"):
+            current = (current or Fraction(1)) / _PARTS[token]
+        elif number is not None:
+            is_continued = current % 100 == 0 or (current % 100 >= 20 and current % 10 == 0)
+            if not is_continued or (current % 100 and number > 9):
+                return None  # "one two three" is a list
+            current += number
+        elif token == "hundred":
+            current = (current or Fraction(1)) * 100
+        elif token in _SCALES:
+            total, current = total + (current or Fraction(1)) * _SCALES[token], Fraction(0)
+        elif token == "and" and used and following in ("a", "one") and tokens[i + 2 : i + 3]:
+            part = tokens[i + 2]
+            if part not in _PARTS:
+                break
+            current += Fraction(1, _PARTS[part])
+            rest = tokens[i + 3 :]
+            return sign * (total + current), " ".join(rest)
+        elif token == "and" and used and following in _SMALL and (total or current >= 100):
+            pass
+        elif token in ("a", "an") and used == 0 and following in ("hundred", *_SCALES, *_PARTS):
+            pass
+        else:
+            break
+        used = i + 1
+    if not used or tokens[:used] in (["a"], ["an"]):
+        return None
+    return sign * (total + current), " ".join(tokens[used:])
+
+
+def _unit_name(rest: str) -> str | None:
+    """The unit that `rest` names; None when it is no unit but a sentence."""
+    rest = re.sub(r"^(?:of (?:a |an )?|us |u\.s\. |american )", "", rest.strip(" .,"))
+    rest = re.sub(r"\s+(?:each|in total|total|altogether|left|per \w+)$", "", rest)
+    if rest in ("%", "percent", "per cent"):
+        return "%"
+    if rest.startswith("degrees "):
+        rest = rest.removeprefix("degrees ")
+    rest = rest.replace("° ", "°")
+    names = rest.split()
+    if len(names) > 2 or any(not re.fullmatch(r"[^\W\d]+|[$€£¢]|°[cf]?", name) for name in names):
+        return None
+    return " ".join(_singular(name) for name in names)
+
+
+def _singular(name: str) -> str:
+    return name[:-1] if len(name) > 2 and name.endswith("s") else name
+
+
+def _compound(value: Fraction, rest: str) -> Quantity | None:
+    """ "12 euros and 50 cents", "1 hour 50 minutes": a larger unit, then a smaller one."""
+    parts = re.match(r"([^\W\d]+|[$€£])\s*(?:,|and)?\s+(.+)$", rest)
+    if not parts:
+        return None
+    large = _UNITS.get(_singular(parts[1]))
+    smaller = parse_quantity(parts[2])
+    if not large or smaller is None or not smaller.unit:
+        return None
+    dimension, factor = large
+    if smaller.unit == "cent" and dimension in ("dollar", "euro"):
+        return Quantity(value + smaller.value / 100, _singular(parts[1]))
+    small = _UNITS.get(smaller.unit)
+    if not small or small[0] != dimension:
+        return None
+    return Quantity(value + smaller.value * small[1] / factor, _singular(parts[1]))

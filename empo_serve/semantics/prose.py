@@ -1,0 +1,244 @@
+"""The answer in free text without any marker: which sentence, and which part of it."""
+
+from __future__ import annotations
+
+import re
+
+from empo_serve.semantics.questions import fold_word, is_yes_no, options, question_words, words
+from empo_serve.semantics.sentences import (
+    after_hedge,
+    is_chatter,
+    is_refusal,
+    is_unfinished,
+    split_sentences,
+)
+
+_EMPHASIS = re.compile(r"\*\*([^*\n]{1,80}?)\*\*|`([^`\n]{1,80})`")
+_LEAD_IN = re.compile(
+    r"^(?:so|therefore|thus|hence|then|and|well|in conclusion|in summary|overall|finally|consequently"
+    r"|as a result|this (?:means|implies)(?: that)?|that means|we (?:get|have|find|obtain)(?: that)?)\b,?\s+",
+    re.I,
+)
+_COPULA = re.compile(
+    r"\s(?:is|are|was|were|equals|=|would be|will be|stands for|ist|sind|war|est|sont|es|son|è|é)\s+"
+    r"|(?<=\w)['’]s\s+(?=\w+$)|是",
+    re.I,
+)
+_EMPTY_SUBJECT = frozenset(
+    [
+        "it",
+        "this",
+        "that",
+        "there",
+        "they",
+        "he",
+        "she",
+        "these",
+        "those",
+        "answer",
+        "result",
+        "solution",
+        "value",
+        "total",
+        "final",
+        "correct",
+        "right",
+        "number",
+        "sum",
+        "name",
+        "the",
+        "a",
+        "an",
+        "of",
+        "in",
+        "for",
+        "to",
+        "and",
+        "its",
+        "one",
+        "which",
+        "word",
+        "who",
+        "el",
+        "la",
+        "le",
+        "les",
+        "der",
+        "die",
+        "das",
+        "und",
+        "lo",
+        "un",
+        "una",
+        "den",
+        "dem",
+        "des",
+        "du",
+        "de",
+        "et",
+    ]
+)
+_PARTICIPLE = re.compile(
+    r"^(?:also |often |commonly |originally |usually )?"
+    r"(?:(?:called|named|known as|equal to|spelled|given by|considered|located in)\s+"
+    r"|(\w+)\s+(?:by|in|on|at|from|to|as|for)\s+)",
+    re.I,
+)
+_APPOSITION = re.compile(
+    r",\s+(?:which|who|whose|where|when|because|since|as|so|with|a|an|the|located|known|based|situated"
+    r"|though|although|but|not|after|before|while|also|capital|one of|at|due|thanks|for|and (?:its?|is|has))\b"
+    r"|\s+(?:because|since|although|though|which|due to)\s|;\s|\s+[–—-]\s+",
+    re.I,
+)
+_NUMBER_QUESTION = re.compile(
+    r"\bhow (?:many|much|far|long|old|tall|high|fast|big|heavy|wide|deep)\b|\bcalculate\b|\bcompute\b|\bwhat is \W*\d"
+    r"|\b(?:price|sum|product|total|average|number of|percent|cost|profit|remaining|difference)\b",
+    re.I,
+)
+_EQUATION = re.compile(r"(?<![<>=!:])=(?![=>])")
+_ASSIGNMENT = re.compile(r"\b([A-Za-z])\s*=\s*")
+_VALUE = re.compile(r"[-−+]?[$€£]?\s?\d")
+
+
+def answer_in_prose(question: str, text: str) -> str:
+    """The part of `text` that answers, or "" when every sentence refuses, chats or breaks off."""
+    emphasis = [a or b for a, b in _EMPHASIS.findall(text)]
+    sentences = [s for s in split_sentences(text) if not is_chatter(s) or after_hedge(s) != s]
+    kept: list[str] = []
+    for sentence in sentences:
+        answering = after_hedge(sentence)
+        if not is_refusal(answering) and not (is_chatter(answering) and len(answering) > 3):
+            kept.append(answering)
+    if not kept:
+        return ""
+    emphasis = [e for e in emphasis if not e.rstrip().endswith((":", "."))]
+    if len(set(emphasis)) == 1 and not options(question):
+        return emphasis[0]
+    if items := _items(text):
+        return "\n".join(items)
+    is_cut = is_unfinished(text) or (
+        len(kept) > 1 and not re.search(r"[.!?。)\"'*`$]$", text.rstrip())
+    )
+    wants_number = bool(_NUMBER_QUESTION.search(question))
+    if is_cut:
+        # A cut-off calculation has no result; after a complete first sentence only chatter is lost.
+        first = _part(question, kept[0])
+        is_first_cut = len(kept) == 1 and is_unfinished(text)
+        if is_unfinished(first) or (first == kept[0] and (wants_number or is_first_cut)):
+            return ""
+        return "" if wants_number and len(kept) > 1 else first
+    if wants_number and len(kept) == 1 and _is_begun_sum(text):
+        return ""
+    if is_yes_no(question) or options(question):
+        return " ".join(kept) if options(question) else kept[0]
+    if len(kept) > 1 and (wants_number or _is_conclusion(kept[-1])):
+        return _part(question, kept[-1])
+    return _part(question, kept[0])
+
+
+def _part(question: str, sentence: str) -> str:
+    """The answering part of one sentence."""
+    text = re.sub(r"(?<!\b[A-Z])[.!]+$", "", sentence.strip())
+    text = re.sub(r"\s*\((?:sorry|i think|i believe|probably)[^)]*\)$", "", text, flags=re.I)
+    conclusion = re.split(
+        r"[,;]\s+(?:so|therefore|thus|hence|giving|which gives)\b,?\s+", text, flags=re.I
+    )
+    text = conclusion[-1]
+    while (lead := _LEAD_IN.match(text)) and text[lead.end() :]:
+        text = text[lead.end() :]
+    text = after_hedge(text)
+    asked = question_words(question)
+    asked |= {_stem(w) for w in asked}
+    for copula in _COPULA.finditer(f" {text}", 1):
+        left, right = f" {text}"[: copula.start()].strip(), f" {text}"[copula.end() :].strip()
+        if not right:
+            continue
+        if _is_echo(left, asked):
+            return _value(_trim(right, asked))
+        if not _new_words(_trim(right, asked), asked):
+            return _value(_trim(left, asked))
+    if len(words(text)) <= 12:
+        text = _without_echo(text, asked)
+    starting = re.match(r"(?:es|ist|est|is|im|c['’]est)\s+(.+)$", text, re.I)
+    if starting:
+        return _trim(starting[1], asked)
+    return _value(_trim(text, asked)) if len(words(text)) > 3 else _value(text)
+
+
+def _is_echo(left: str, asked: frozenset[str]) -> bool:
+    """Is the subject the question's own? One more common noun ("the capital city of ...") may be."""
+    new = _new_words(left, asked)
+    known = len([w for w in words(left) if _stem(w) in asked and w.lower() not in _EMPTY_SUBJECT])
+    return not new or (len(new) == 1 and known >= 2 and new[0].islower())
+
+
+def _without_echo(text: str, asked: frozenset[str]) -> str:
+    """ "William Shakespeare wrote Hamlet" -> "William Shakespeare" when Hamlet was asked about."""
+    tokens = text.split()
+    known = [not _new_words(token, asked) for token in tokens]
+    if known and known[-1] and not known[0]:
+        while len(tokens) > 1 and known[len(tokens) - 1]:
+            tokens.pop()
+    elif known and known[0] and not known[-1]:
+        start = known.index(False)
+        verb_is_known = any(_stem(w) in asked and w[:1].islower() for w in tokens[:start])
+        tokens = tokens[start:] if verb_is_known else tokens
+    return " ".join(tokens).rstrip(",;:")
+
+
+def _new_words(text: str, asked: frozenset[str]) -> list[str]:
+    """Words of `text` that the question does not have and that carry meaning."""
+    if re.search(r"[\u3040-\u9fff]", text):
+        return [] if any(text.strip("的") in q or q in text for q in asked) else [text]
+    return [w for w in words(text) if _stem(w) not in asked and w.lower() not in _EMPTY_SUBJECT]
+
+
+def _stem(word: str) -> str:
+    folded = fold_word(word)
+    return folded[:-2] if len(folded) > 4 and folded.endswith("ed") else folded
+
+
+def _trim(text: str, asked: frozenset[str]) -> str:
+    if (participle := _PARTICIPLE.match(text)) and (
+        not participle[1]
+        or fold_word(participle[1]) in asked
+        or participle[1].endswith(("ed", "en"))
+    ):
+        text = text[participle.end() :]
+    cut = _APPOSITION.search(text)
+    if cut and cut.start() > 0:
+        text = text[: cut.start()]
+    if not asked & {"when", "year", "date"}:
+        text = re.sub(r"(?<=\w)\s+in \d{4}$", "", text)
+    return text.strip()
+
+
+def _value(text: str) -> str:
+    """The right-hand side of an equation that gives a value."""
+    sides = _EQUATION.split(text)
+    if len(sides) < 2:
+        return text
+    if len(_ASSIGNMENT.findall(text)) > 1 and re.search(r"\b(?:and|or)\b|,", text):
+        return _ASSIGNMENT.sub("", text)
+    last = sides[-1].strip()
+    if text.count("$") % 2 == 0 and last.count("$") % 2 == 1:
+        last = last.replace("$", "", 1) if last.endswith("$") else "$" + last
+    return last or text
+
+
+def _items(text: str) -> list[str]:
+    """The items when every line is one of a list."""
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    items = [re.sub(r"^\s*(?:[-*•]|\d+[.)])\s+", "", line) for line in lines]
+    is_list = len(lines) > 1 and all(x != y for x, y in zip(items, lines, strict=True))
+    return items if is_list else []
+
+
+def _is_conclusion(sentence: str) -> bool:
+    return bool(re.match(r"(?:so|therefore|thus|hence|in conclusion|finally)\b", sentence, re.I))
+
+
+def _is_begun_sum(text: str) -> bool:
+    """A sum that a long sentence has begun with, and no end: "he needs 200 / 10 = 20"."""
+    is_open = not text.rstrip().endswith((".", "!", "?"))
+    return is_open and len(words(text)) > 8 and bool(_EQUATION.search(text))

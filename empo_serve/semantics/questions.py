@@ -1,0 +1,110 @@
+"""What a question tells about the form of its answer: options, yes/no, order, words to expect."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_LABEL = re.compile(r"(?:(?<=\s)|^)(\(?)([A-Ja-j]|[1-9])([).:])\s+")
+_AUXILIARY = [
+    "is",
+    "are",
+    "was",
+    "were",
+    "am",
+    "do",
+    "does",
+    "did",
+    "can",
+    "could",
+    "will",
+    "would",
+    "shall",
+    "should",
+    "has",
+    "have",
+    "had",
+    "may",
+    "might",
+    "must",
+]
+_YES_NO_HINT = re.compile(
+    r"\b(yes or no|yes/no|true or false|true/false|is it true|is it correct)\b", re.I
+)
+_ORDERED = re.compile(
+    r"\b(in order|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
+    r"|reverse) order|order of|in the order|ordered|sort(ed)?|rank(ed)?|from \w+ to \w+|sequence"
+    r"|alphabetically|chronologically|coordinates?|ordered (pair|triple)|the point|vector)\b",
+    re.I,
+)
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_MAX_QUESTION = 8000  # characters that are looked at; a longer prompt asks at its end
+
+
+@lru_cache(maxsize=256)
+def options(question: str) -> dict[str, str]:
+    """The labelled options that the question offers, label to text; empty when it offers none.
+
+    Labels must run on from A, a or 1 without a gap, and at least two are needed.
+    """
+    question = question[-_MAX_QUESTION:]
+    marks = list(_LABEL.finditer(question))
+    best: list[re.Match[str]] = []
+    for start, first in enumerate(marks):
+        if first[2] not in "Aa1" or (first[2] == "1" and first[3] != ")"):
+            continue
+        run = [first]
+        for mark in marks[start + 1 :]:
+            if mark[2] == chr(ord(run[-1][2]) + 1) and (mark[1], mark[3]) == (first[1], first[3]):
+                run.append(mark)
+        if len(run) > len(best):
+            best = run
+    if len(best) < 2:
+        return {}
+    found: dict[str, str] = {}
+    for i, mark in enumerate(best):
+        end = best[i + 1].start() if i + 1 < len(best) else len(question)
+        text = question[mark.end() : end].split("\n")[0]
+        if i + 1 == len(best):
+            text = re.split(r"(?<=[.?!])\s", text)[0]
+        found[mark[2].upper()] = re.sub(r"[\s,;.?!]*(\b(or|and)\b)?[\s,;.?!]*$", "", text).strip()
+    return found
+
+
+@lru_cache(maxsize=256)
+def is_yes_no(question: str) -> bool:
+    """Does the question want yes or no (or true or false)?"""
+    if options(question):
+        return False
+    if _YES_NO_HINT.search(question):
+        return True
+    asked = [part for part in re.split(r"(?<=[.!?])\s+|\n", question) if part.endswith("?")]
+    asked_words = _WORD.findall((asked[-1] if asked else question)[:400].lower())
+    if not asked_words or asked_words[0] not in _AUXILIARY or "or" in asked_words:
+        return False
+    return not (asked_words[0] in ("can", "could", "will", "would") and asked_words[1:2] == ["you"])
+
+
+def wants_order(question: str) -> bool:
+    """Does the order of the items of a list matter?"""
+    return bool(_ORDERED.search(question[-_MAX_QUESTION:]))
+
+
+@lru_cache(maxsize=256)
+def question_words(question: str) -> frozenset[str]:
+    """The words of the question, folded as `fold_word` folds those of an answer."""
+    return frozenset(fold_word(w) for w in _WORD.findall(question[-_MAX_QUESTION:]))
+
+
+def fold_word(word: str) -> str:
+    """Case, accents, possessive and a plural s do not make another word."""
+    word = "".join(
+        c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c)
+    )
+    word = re.sub(r"['’]s?$", "", word)
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(text)

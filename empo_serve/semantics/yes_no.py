@@ -1,0 +1,141 @@
+"""Whether an answer to a yes/no question says yes or no."""
+
+from __future__ import annotations
+
+import re
+
+from empo_serve.semantics.questions import fold_word as fold
+from empo_serve.semantics.questions import question_words, words
+
+_YES = "yes|yeah|yep|true|correct|indeed|absolutely|definitely|certainly|sí|si|oui|ja|sim|да|是的?|对|はい"
+_NO = "no|nope|nah|false|incorrect|wrong|never|non|nein|não|нет|不是?|不对|いいえ"
+_LEADING = re.compile(
+    rf"^\W*(?:(?:absolutely|definitely|certainly|of course)\s+(?P<not>not)\b|(?P<no>{_NO})|(?P<yes>{_YES}))"
+    r"(?=$|[\s,.;:!)*。，])",
+    re.I,
+)
+_FALSE = re.compile(
+    r"\b(?:that|this|it|the statement|the claim)(?:['’]s| is) (?:false|not (?:true|correct|the case)|incorrect|untrue|wrong)\b",
+    re.I,
+)
+_TRUE = re.compile(
+    r"\b(?:that|this|it|the statement|the claim)(?:['’]s| is) (?:true|correct|right)\b", re.I
+)
+_NEGATION = re.compile(
+    r"\b(?:not|never|no|none|neither|nor|cannot|unable|without|nobody|nothing|impossible)\b|n['’]t\b",
+    re.I,
+)
+_REASON = re.compile(r"[,;:.]\s|\s(?:because|since|as|but|although|though)\s", re.I)
+_OPPOSITES = (
+    (
+        "larger greater bigger more above higher taller longer older heavier faster warmer hotter after",
+        "smaller less lower fewer below shorter younger lighter slower cooler colder before",
+    ),
+    ("won win wins winning", "lost lose loses losing defeated beaten"),
+    ("even", "odd"),
+    ("hot", "cold"),
+    ("alive living", "dead"),
+)
+_STOP = frozenset(
+    [
+        "is",
+        "are",
+        "was",
+        "were",
+        "am",
+        "do",
+        "does",
+        "did",
+        "can",
+        "could",
+        "will",
+        "would",
+        "shall",
+        "should",
+        "has",
+        "have",
+        "had",
+        "may",
+        "might",
+        "must",
+        "be",
+        "been",
+        "it",
+        "its",
+        "they",
+        "them",
+        "he",
+        "she",
+        "this",
+        "that",
+        "the",
+        "a",
+        "an",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "and",
+        "or",
+        "than",
+        "with",
+        "as",
+        "there",
+        "one",
+        "so",
+        "true",
+        "false",
+        "correct",
+        "yes",
+        "no",
+        "answer",
+    ]
+)
+
+
+def polarity(question: str, answer: str) -> bool | None:
+    """True for yes, False for no, None when the answer does not tell.
+
+    It reads a leading yes or no, "that is (not) true", a bare auxiliary ("It does not"), and a
+    statement that repeats the question's own words, with or without a negation. Not covered:
+    statements that imply the answer through other words.
+    """
+    text = answer.strip()[:2000]
+    if leading := _LEADING.match(text):
+        return leading["yes"] is not None
+    if _FALSE.search(text):
+        return False
+    if _TRUE.search(text):
+        return True
+    clause = _REASON.split(text.rstrip(" .!"))[0]
+    said = [fold(w) for w in words(clause)]
+    negated = len(_NEGATION.findall(clause)) % 2 == 1
+    content = [w for w in said if w not in _STOP and not _NEGATION.fullmatch(w)]
+    asked = {w for w in question_words(question) if w not in _STOP and not _NEGATION.fullmatch(w)}
+    if not content:
+        return not negated if len(said) >= 1 else None
+    asked_negated = bool(_NEGATION.search(question))
+    for one, other in _OPPOSITES:
+        sides = ({fold(w) for w in one.split()}, {fold(w) for w in other.split()})
+        for mine, opposite in (sides, sides[::-1]):
+            if asked & mine and set(content) & opposite and not set(content) & mine:
+                return _after_subject(question, said, negated)
+    known = [w for w in content if w in asked]
+    if known and len(known) >= 0.6 * len(asked) and len(known) >= 0.6 * len(content):
+        return negated == asked_negated
+    return None
+
+
+def _after_subject(question: str, said: list[str], negated: bool) -> bool | None:
+    """An opposite word says no, unless the sentence also turns the subject around."""
+    asked = [fold(w) for w in words(question) if fold(w) not in _STOP]
+    subject = next((w for w in asked if w in said), None)
+    if subject is None:
+        return negated
+    others = [w for w in said if w in asked]
+    if not others or others[0] == asked[0]:
+        return negated
+    return None
