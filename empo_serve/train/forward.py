@@ -1,0 +1,171 @@
+"""Log-probabilities of completions, each prompt computed once for all of its samples.
+
+A row holds a prompt and several completions one after the other. In the packed form every
+completion sees the prompt and itself, and its positions go on from the prompt's end, so the
+numbers are those of separate sequences while the prompt is paid for once. That needs a model
+that takes an attention mask of our own (`can_pack`); for any other model the plain form has one
+completion per row, padded on the right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Decoders whose attention is decided by the mask and the positions alone. A model with sliding
+# windows, recurrent state or attention sinks would give other numbers without a word.
+_PACKABLE = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
+
+# Attention in a packed row is quadratic in its length, masked or not, so short rows are cheaper;
+# too short ones leave the matrix units idle.
+_PACKED_TOKENS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Sample `index` of the job: its prompt and its own token ids, at least one of each."""
+
+    index: int
+    prompt: tuple[int, ...]
+    token_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Completions of one prompt."""
+
+    prompt: tuple[int, ...]
+    completions: tuple[Completion, ...]
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.prompt) + sum(len(c.token_ids) for c in self.completions)
+
+
+def can_pack(config: Any) -> bool:
+    """May rows with several completions be used with a model of this transformers config?"""
+    layer_types = config.to_dict().get("layer_types") or []
+    return (
+        config.model_type in _PACKABLE
+        and config.to_dict().get("sliding_window") is None
+        and all(kind == "full_attention" for kind in layer_types)
+    )
+
+
+def packed_batches(groups: Sequence[Sequence[Completion]], max_tokens: int) -> list[list[Row]]:
+    """Micro-batches of rows, one prompt per row; no padding.
+
+    No micro-batch has more than `max_tokens` tokens, unless one completion alone has.
+    """
+    rows: list[Row] = []
+    for group in groups:
+        open_row: list[Completion] = []
+        for completion in group:
+            grown = Row(completion.prompt, (*open_row, completion))
+            if open_row and grown.num_tokens > max_tokens:
+                rows.append(Row(completion.prompt, tuple(open_row)))
+                open_row = []
+            open_row.append(completion)
+        if open_row:
+            rows.append(Row(open_row[0].prompt, tuple(open_row)))
+    batches: list[list[Row]] = []
+    room = 0
+    for row in rows:
+        if row.num_tokens > room:
+            batches.append([])
+            room = min(max_tokens, max(_PACKED_TOKENS, row.num_tokens))
+        batches[-1].append(row)
+        room -= row.num_tokens
+    return batches
+
+
+def plain_batches(groups: Sequence[Sequence[Completion]], max_tokens: int) -> list[list[Row]]:
+    """Micro-batches of rows with one completion, alike in length; the limit counts padding."""
+    rows = [Row(c.prompt, (c,)) for group in groups for c in group]
+    rows.sort(key=lambda row: row.num_tokens, reverse=True)
+    batches: list[list[Row]] = []
+    for row in rows:
+        # The first row of a batch is its longest, so it gives the padded length.
+        if not batches or (len(batches[-1]) + 1) * batches[-1][0].num_tokens > max_tokens:
+            batches.append([])
+        batches[-1].append(row)
+    return batches
+
+
+def packed_logps(model: Any, rows: Sequence[Row], temperature: float) -> list[Tensor]:
+    """Log-probability of each token of each completion, in order of the rows.
+
+    One tensor per completion, float32, nats, of the distribution softmax(logits / temperature).
+    """
+    input_ids: list[int] = []
+    position_ids: list[int] = []
+    prompt_of: list[int] = []  # which row a token is in
+    segment_of: list[int] = []  # 0 for the prompt, else which completion, over all rows
+    keep: list[int] = []  # where the next token is a completion's
+    targets: list[int] = []
+    lengths: list[int] = []
+    for r, row in enumerate(rows):
+        prompt_end = len(input_ids) + len(row.prompt) - 1
+        input_ids += row.prompt
+        position_ids += range(len(row.prompt))
+        segment_of += [0] * len(row.prompt)
+        for completion in row.completions:
+            start, n = len(input_ids), len(completion.token_ids)
+            lengths.append(n)
+            keep += [prompt_end, *range(start, start + n - 1)]
+            targets += completion.token_ids
+            input_ids += completion.token_ids
+            position_ids += range(len(row.prompt), len(row.prompt) + n)
+            segment_of += [len(lengths)] * n
+        prompt_of += [r] * row.num_tokens
+
+    device = model.device
+    prompt_ids = torch.tensor(prompt_of, device=device)
+    segments = torch.tensor(segment_of, device=device)
+    order = torch.arange(len(input_ids), device=device)
+    visible = (
+        (prompt_ids[:, None] == prompt_ids)
+        & ((segments == 0) | (segments[:, None] == segments))
+        & (order[:, None] >= order)
+    )
+    mask = torch.zeros(visible.shape, dtype=model.dtype, device=device)
+    mask.masked_fill_(~visible, torch.finfo(model.dtype).min)
+    logits = model(
+        input_ids=torch.tensor([input_ids], device=device),
+        position_ids=torch.tensor([position_ids], device=device),
+        attention_mask=mask[None, None],
+        logits_to_keep=torch.tensor(keep, device=device),
+        use_cache=False,
+    ).logits[0]
+    return list(_token_logps(logits, targets, temperature).split(lengths))
+
+
+def plain_logps(model: Any, rows: Sequence[Row], temperature: float) -> list[Tensor]:
+    """The same for rows with one completion each, through an ordinary padded batch."""
+    sequences = [row.prompt + row.completions[0].token_ids for row in rows]
+    longest = max(len(s) for s in sequences)
+    padded = torch.tensor([s + (0,) * (longest - len(s)) for s in sequences], device=model.device)
+    mask = torch.tensor(
+        [[1] * len(s) + [0] * (longest - len(s)) for s in sequences], device=model.device
+    )
+    first = min(len(row.prompt) for row in rows) - 1  # the earliest logits that anyone needs
+    logits = model(
+        input_ids=padded, attention_mask=mask, logits_to_keep=longest - first, use_cache=False
+    ).logits
+    lengths = [len(row.completions[0].token_ids) for row in rows]
+    starts = [len(row.prompt) - 1 - first for row in rows]
+    wanted = torch.cat(
+        [logits[i, s : s + n] for i, (s, n) in enumerate(zip(starts, lengths, strict=True))]
+    )
+    targets = [token for row in rows for token in row.completions[0].token_ids]
+    return list(_token_logps(wanted, targets, temperature).split(lengths))
+
+
+def _token_logps(logits: Tensor, targets: list[int], temperature: float) -> Tensor:
+    target = torch.tensor(targets, device=logits.device)
+    return -F.cross_entropy(logits.float() / temperature, target, reduction="none")

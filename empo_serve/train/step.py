@@ -1,0 +1,159 @@
+"""The gradient of one job: micro-batches through the model, losses added up.
+
+One job is one optimiser step, so the policy before the step is the one that the gradient is taken
+of, and `per_token_logps.detach()` is the old log-probability, exactly. What the samples differ
+from it by (an older version, the engine's arithmetic) is corrected by the importance weight, from
+the sampler's own log-probabilities.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from empo_serve.errors import JobError
+from empo_serve.train.forward import (
+    Completion,
+    can_pack,
+    packed_batches,
+    packed_logps,
+    plain_batches,
+    plain_logps,
+)
+from empo_serve.train.job import Job, JobSample
+from empo_serve.train.loss import STD_EPSILON, group_advantages, loss_normalizer, policy_loss
+
+
+def accumulate_gradients(
+    job: Job, model: Any, rewards: list[list[float]], trained: list[int]
+) -> tuple[dict[str, float], int]:
+    """Accumulate the gradient of the whole job in the model. Returns what to log, and how many
+    tokens were trained on.
+
+    Raises JobError when a number is not finite.
+    """
+    settings = job.train
+    _check_token_ids(job, model.get_input_embeddings().num_embeddings)
+    groups = [completions(job, i) for i in trained]
+    if can_pack(model.get_base_model().config):
+        batches, logps_of = packed_batches(groups, settings.micro_batch_tokens), packed_logps
+    else:
+        batches, logps_of = plain_batches(groups, settings.micro_batch_tokens), plain_logps
+
+    advantages = _advantages(job, rewards)
+    samples = [sample for group in job.groups for sample in group.samples]
+    # Over all groups, so that the size of the step speaks of how much evidence there is.
+    lengths = torch.tensor([0 if s.truncated else len(s.token_ids) for s in samples])
+    everything = torch.arange(int(lengths.max())) < lengths[:, None]
+    options: dict[str, Any] = {
+        "loss_type": settings.loss_type,
+        "epsilon": settings.epsilon,
+        "epsilon_high": settings.epsilon_high,
+        "beta": settings.beta,
+        "importance_sampling_cap": settings.importance_sampling_cap,
+        "normalizer": loss_normalizer(everything, settings.loss_type, job.max_completion_length),
+    }
+
+    seen: list[tuple[int, Tensor, Tensor | None]] = []  # sample, new and reference logps
+    for number, rows in enumerate(batches, start=1):
+        indices = [c.index for row in rows for c in row.completions]
+        refs: list[Tensor] | None = None
+        if settings.beta > 0:
+            with torch.no_grad(), model.disable_adapter():
+                refs = logps_of(model, rows, job.temperature)
+        logps = logps_of(model, rows, job.temperature)
+        loss, _ = _loss(samples, advantages, indices, logps, refs, options)
+        if not math.isfinite(float(loss.detach())):
+            check_finite(job, {"loss": float(loss.detach())})
+        loss.backward()
+        seen += [
+            (index, logps[k].detach().cpu(), None if refs is None else refs[k].cpu())
+            for k, index in enumerate(indices)
+        ]
+        say(f"micro-batch {number}/{len(batches)}: {sum(r.num_tokens for r in rows)} tokens")
+
+    # Once more over everything, now without a gradient: the loss and the metrics of the batch.
+    seen.sort(key=lambda entry: entry[0])
+    loss, numbers = _loss(
+        samples,
+        advantages,
+        [index for index, _, _ in seen],
+        [new for _, new, _ in seen],
+        [ref for _, _, ref in seen if ref is not None] or None,
+        options,
+    )
+    return {"loss": float(loss), **numbers}, sum(len(new) for _, new, _ in seen)
+
+
+def _loss(
+    samples: Sequence[JobSample],
+    advantages: Tensor,
+    indices: list[int],
+    logps: list[Tensor],
+    refs: list[Tensor] | None,
+    options: dict[str, Any],
+) -> tuple[Tensor, dict[str, float]]:
+    """The loss of some samples, from one tensor of log-probabilities for each."""
+    device = logps[0].device
+    new = pad_sequence(logps, batch_first=True)
+    sampler = [torch.tensor(samples[i].logprobs, device=device) for i in indices]
+    lengths = torch.tensor([len(x) for x in logps], device=device)
+    return policy_loss(
+        new,
+        new.detach(),
+        advantages[indices].to(device),
+        torch.arange(new.shape[1], device=device) < lengths[:, None],
+        ref_per_token_logps=None if refs is None else pad_sequence(refs, batch_first=True),
+        sampler_per_token_logps=pad_sequence(sampler, batch_first=True),
+        **options,
+    )
+
+
+def _advantages(job: Job, rewards: list[list[float]]) -> Tensor:
+    """One advantage per sample of the job, flat; groups may differ in size."""
+    scale = job.train.scale_advantages
+    if scale != "batch":
+        return torch.cat([group_advantages(torch.tensor([r]), scale)[0] for r in rewards])
+    centred = torch.cat([group_advantages(torch.tensor([r]))[0] for r in rewards])
+    flat = torch.tensor([value for group in rewards for value in group])
+    return centred / (flat.std() + STD_EPSILON)
+
+
+def completions(job: Job, group_index: int) -> list[Completion]:
+    """What of a group goes through the model: not what was truncated, nor what is empty."""
+    first = sum(len(g.samples) for g in job.groups[:group_index])
+    group = job.groups[group_index]
+    return [
+        Completion(first + i, group.prompt_token_ids, s.token_ids)
+        for i, s in enumerate(group.samples)
+        if s.token_ids and not s.truncated
+    ]
+
+
+def _check_token_ids(job: Job, vocabulary: int) -> None:
+    # An index out of range is an error without a name on CPU, and kills the process on a GPU.
+    for group in job.groups:
+        ids = [*group.prompt_token_ids, *(t for s in group.samples for t in s.token_ids)]
+        if min(ids) < 0 or max(ids) >= vocabulary:
+            raise JobError(
+                f"group {group.group_id} has a token id outside of the base model's vocabulary "
+                f"of {vocabulary}: its samples are of another model"
+            )
+
+
+def check_finite(job: Job, numbers: dict[str, float]) -> None:
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise JobError(
+                f"update {job.update_id}: {name} is not finite ({value}); nothing is published"
+            )
+
+
+def say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
