@@ -266,10 +266,6 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Config:
-        if self.engine.kind == "managed" and not self.model.path:
-            raise ValueError(
-                'model.path is empty: name a model directory, a GGUF file, a hub id, or "demo"'
-            )
         if self.rollout.keep_loaded + 3 > self.engine.max_cpu_loras:
             raise ValueError(
                 "rollout.keep_loaded does not fit: engine.max_cpu_loras must be at least "

@@ -128,3 +128,27 @@ class AdapterVersion:
     created_at: float
     gate: dict[str, Any] = field(default_factory=dict)
     trained_groups: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class UncertaintyOptions:
+    """The `empo` field of a request body: tell me how sure you are, at once."""
+
+    samples: int
+    consensus: bool  # answer with the largest cluster instead of the first answer
+
+
+@dataclass(frozen=True, slots=True)
+class UserRequest:
+    """One checked user request, ready for the engine but for the adapter's name.
+
+    `body` holds the client's fields without those that are reserved to us. `not_learned`
+    is the reason why the query may not be learned from, None when it may.
+    """
+
+    route: str
+    body: dict[str, Any]
+    stream: bool
+    uncertainty: UncertaintyOptions | None
+    query: Query
+    not_learned: str | None

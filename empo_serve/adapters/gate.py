@@ -18,7 +18,7 @@ from empo_serve.engine.pool import EnginePool
 from empo_serve.metrics import Metrics
 from empo_serve.types import AdapterVersion, Query, Sample
 
-Extract = Callable[[str, Sequence[Sample]], Awaitable[tuple[str, ...]]]
+Extract = Callable[[str, tuple[Sample, ...]], Awaitable[tuple[str, ...]]]
 
 _CONCURRENT = 8
 

@@ -7,6 +7,7 @@ Its row is written after its directory is complete, so a row always has its file
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,22 @@ class Registry:
     async def live(self) -> AdapterVersion | None:
         row = await self._database.run(
             lambda c: c.execute(select(adapters).where(adapters.c.state == LIVE.value)).first()
+        )
+        return _record(row) if row else None
+
+    async def highest_rank(self) -> int:
+        """The largest rank of any version's adapter: the engine must have slots for it."""
+
+        def read() -> int:
+            configs = self._directory.glob(f"v*/{files.CONFIG}")
+            return max(int(json.loads(config.read_text())["r"]) for config in configs)
+
+        return await asyncio.to_thread(read)
+
+    async def of_update(self, update_id: int) -> AdapterVersion | None:
+        """The version that an update published, if it came so far."""
+        row = await self._database.run(
+            lambda c: c.execute(select(adapters).where(adapters.c.update_id == update_id)).first()
         )
         return _record(row) if row else None
 

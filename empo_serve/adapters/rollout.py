@@ -121,8 +121,12 @@ class Rollout:
             self._show()
 
     async def drop_candidate(self, adapter: AdapterVersion) -> None:
-        """A candidate that was refused: forget it."""
+        """A candidate was refused: CANDIDATE -> REJECTED, and the engine forgets it."""
         await self._registry.set_state(adapter.version, AdapterState.REJECTED)
+        await self.park_candidate(adapter)
+
+    async def park_candidate(self, adapter: AdapterVersion) -> None:
+        """Unload a candidate; it can be promoted later, by hand."""
         async with self._switching:
             entry = self._loaded.get(adapter.version)
             if entry is not None and entry is not self._live and entry.requests == 0:

@@ -26,7 +26,8 @@ class UpdateStore:
                 num_groups=0,
                 started_at=time.time(),
             )
-            return c.execute(row.returning(updates.c.update_id)).scalar_one()
+            update_id: int = c.execute(row.returning(updates.c.update_id)).scalar_one()
+            return update_id
 
         return await self._database.run(statements)
 

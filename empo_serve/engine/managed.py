@@ -163,14 +163,16 @@ def vllm_command(
     return [*command, *section.args], env
 
 
-def fake_command(section: EngineSection, model: ModelSection, port: int) -> list[str]:
-    """The command line of the built-in stand-in for vLLM."""
+def fake_command(
+    section: EngineSection, model: ModelSection, port: int
+) -> tuple[list[str], dict[str, str]]:
+    """The command line and environment of the built-in stand-in for vLLM."""
     command = [sys.executable, "-m", "empo_serve.engine.fake", "--model", model.public_name]
     command += ["--host", "127.0.0.1", "--port", str(port)]
     command += ["--max-num-seqs", str(section.max_num_seqs)]
     if section.max_model_len is not None:
         command += ["--max-model-len", str(section.max_model_len)]
-    return [*command, *section.args]
+    return [*command, *section.args], {}
 
 
 def free_port() -> int:

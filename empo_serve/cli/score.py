@@ -1,0 +1,32 @@
+"""`empo-serve score`: JSON lines in, JSON lines out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from empo_serve.buffer import band
+from empo_serve.config import SemanticsSection, load_config
+from empo_serve.errors import ConfigError
+from empo_serve.semantics import filter as semantics_filter
+
+
+def score(options: argparse.Namespace) -> int:
+    config = load_config(options.config, options.set)
+    section = config.semantics
+    if options.equivalence:
+        section = SemanticsSection(**(section.model_dump() | {"equivalence": options.equivalence}))
+
+    def decide(semantic_ids: list[int], answers: list[str]) -> str:
+        return band.decide(semantic_ids, answers, config.band).value
+
+    if options.file == "-":
+        return semantics_filter.run(options.kind, sys.stdin, sys.stdout, section, decide)
+    path = Path(options.file)
+    try:
+        lines = open(path, encoding="utf-8", errors="replace")  # noqa: SIM115 - closed below
+    except OSError as e:
+        raise ConfigError(f"cannot read {path}: {e.strerror}") from e
+    with lines:
+        return semantics_filter.run(options.kind, lines, sys.stdout, section, decide)

@@ -1,0 +1,230 @@
+"""The main path, first half: `answer` (hot) and `learn` (cold).
+
+A user's request waits for nothing below `answer`, and no failure below it reaches a user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from empo_serve.adapters.rollout import Rollout
+from empo_serve.buffer import band
+from empo_serve.buffer.store import GroupStore
+from empo_serve.config import Config
+from empo_serve.engine.client import BACKGROUND_PRIORITY, USER_PRIORITY, EngineClient
+from empo_serve.engine.pool import EnginePool
+from empo_serve.errors import EngineError, ScorerError
+from empo_serve.metrics import Metrics
+from empo_serve.pipeline.uncertainty import Uncertainty
+from empo_serve.semantics.process import ScorerProcess
+from empo_serve.types import (
+    AdapterVersion,
+    BandDecision,
+    GroupScore,
+    Query,
+    Sample,
+    SampledGroup,
+    UserRequest,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The engine's response to one user request, still unread, and the version that gives it."""
+
+    adapter: AdapterVersion
+    response: aiohttp.ClientResponse
+    engine_seconds: float  # until the status line
+    uncertainty: asyncio.Task[Uncertainty] | None  # where the user asked for it
+
+
+class Pipeline:
+    """Everything between a request and a better adapter."""
+
+    def __init__(
+        self,
+        config: Config,
+        engines: EnginePool,
+        rollout: Rollout,
+        scorer: ScorerProcess,
+        store: GroupStore,
+        metrics: Metrics,
+    ) -> None:
+        self._config = config
+        self._engines = engines
+        self._rollout = rollout
+        self._scorer = scorer
+        self._store = store
+        self._metrics = metrics
+        self._queue: asyncio.Queue[Query] = asyncio.Queue(config.sampling.queue_size)
+        self._workers: list[asyncio.Task[None]] = []
+        self.is_paused = False
+        self.on_admitted: Callable[[], None] = lambda: None
+
+    # Hot.
+
+    @asynccontextmanager
+    async def answer(self, request: UserRequest, version: str | None) -> AsyncIterator[Answer]:
+        """Pass a request to the engine under the live version, or the one asked for.
+
+        Raises EngineUnavailable, or AdapterError when that version is not loaded.
+        """
+        with self._engines.engine() as engine, self._rollout.serving(version) as adapter:
+            body = request.body | {"model": adapter.engine_name, "priority": USER_PRIORITY}
+            sampling = None
+            if request.uncertainty is not None:
+                sampling = asyncio.create_task(self._uncertainty(request, adapter))
+            started = time.perf_counter()
+            try:
+                async with await engine.post(request.route, _encode(body)) as response:
+                    yield Answer(adapter, response, time.perf_counter() - started, sampling)
+            finally:
+                if sampling is not None:
+                    sampling.cancel()
+                    await asyncio.gather(sampling, return_exceptions=True)
+
+    async def _uncertainty(self, request: UserRequest, adapter: AdapterVersion) -> Uncertainty:
+        """Sample and score a user's request at once. Raises EngineError or ScorerError."""
+        assert request.uncertainty is not None
+        max_tokens = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
+        prompt_token_ids, samples = await self._engines.pick().sample(
+            request.query,
+            adapter.engine_name,
+            request.uncertainty.samples,
+            temperature=self._config.sampling.temperature,
+            max_tokens=max_tokens or self._config.sampling.max_tokens,
+            priority=USER_PRIORITY,
+        )
+        group = SampledGroup(request.query, adapter.version, prompt_token_ids, samples)
+        return Uncertainty(group, await self._score(request.query.question, samples))
+
+    def offer(self, request: UserRequest) -> None:
+        """Hand an answered request to the cold path, if it may be learned from. Never waits."""
+        reason = request.not_learned
+        if reason is None and self.is_paused:
+            reason = "paused"
+        if reason is None and _share(request.query.query_id) >= self._config.sampling.fraction:
+            reason = "not_chosen"
+        if reason is not None:
+            self._metrics.dropped.labels(stage="offer", reason=reason).inc()
+            return
+        try:
+            self._queue.put_nowait(request.query)
+        except asyncio.QueueFull:
+            self._metrics.dropped.labels(stage="offer", reason="queue_full").inc()
+        self._metrics.background_queue.set(self._queue.qsize())
+
+    # Cold: one query.
+
+    def start(self) -> None:
+        for number in range(self._config.sampling.max_concurrent):
+            worker = asyncio.create_task(self._work(), name=f"learn-{number}")
+            self._workers.append(worker)
+
+    async def stop(self) -> None:
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
+
+    def pause(self, paused: bool) -> None:
+        """While paused, queries are counted but neither sampled nor learned from."""
+        self.is_paused = paused
+
+    @property
+    def queue_length(self) -> int:
+        return self._queue.qsize()
+
+    async def learn(self, query: Query) -> BandDecision:
+        """Sample one query, score its samples, and keep them; admitted ones wait for training.
+
+        Raises EngineError or ScorerError; then nothing is kept.
+        """
+        with self._rollout.serving() as adapter:
+            group, score = await self._sample(query, adapter)
+        decision = band.decide(score.semantic_ids, score.answers, self._config.band)
+        self._metrics.semantic_entropy_nats.observe(score.semantic_entropy)
+        self._metrics.semantic_entropy_norm.observe(score.semantic_entropy_norm)
+        self._metrics.band_decisions.labels(decision=decision.value).inc()
+        await self._store.put(group, score, decision)
+        if decision is BandDecision.ADMITTED:
+            self.on_admitted()
+        return decision
+
+    async def extract(self, question: str, samples: tuple[Sample, ...]) -> tuple[str, ...]:
+        """The final answers of samples."""
+        return (await self._score(question, samples)).answers
+
+    async def _work(self) -> None:
+        while True:
+            query = await self._queue.get()
+            self._metrics.background_queue.set(self._queue.qsize())
+            with self._metrics.background_inflight.track_inprogress():
+                try:
+                    await self.learn(query)
+                except EngineError as e:
+                    self._metrics.samples.labels(outcome="failed").inc()
+                    self._metrics.dropped.labels(stage="sample", reason="engine").inc()
+                    log.warning("query %s was not sampled: %s", query.query_id, e)
+                except ScorerError as e:
+                    self._metrics.dropped.labels(stage="score", reason="not_scored").inc()
+                    log.warning("query %s was not scored: %s", query.query_id, e)
+                except Exception:
+                    # One query must not end the worker; the count and the log say what happened.
+                    self._metrics.dropped.labels(stage="learn", reason="error").inc()
+                    log.exception("query %s was not learned from", query.query_id)
+
+    async def _sample(
+        self, query: Query, adapter: AdapterVersion
+    ) -> tuple[SampledGroup, GroupScore]:
+        sampling = self._config.sampling
+        client = self._engines.pick()
+        total = sampling.num_generations
+        first = (total + 1) // 2 if sampling.early_stop else total
+        prompt_token_ids, samples = await self._draw(client, query, adapter, first)
+        score = await self._score(query.question, samples)
+        # Half of the samples agree: the rest would hardly bring the group into the band.
+        if first < total and score.num_clusters > 1:
+            _, more = await self._draw(client, query, adapter, total - first)
+            samples += more
+            score = await self._score(query.question, samples)
+        return SampledGroup(query, adapter.version, prompt_token_ids, samples), score
+
+    async def _draw(
+        self, client: EngineClient, query: Query, adapter: AdapterVersion, n: int
+    ) -> tuple[tuple[int, ...], tuple[Sample, ...]]:
+        prompt_token_ids, samples = await client.sample(
+            query,
+            adapter.engine_name,
+            n,
+            temperature=self._config.sampling.temperature,
+            max_tokens=self._config.sampling.max_tokens,
+            priority=BACKGROUND_PRIORITY,
+        )
+        for sample in samples:
+            outcome = "truncated" if sample.is_truncated else "ok"
+            self._metrics.samples.labels(outcome=outcome).inc()
+        return prompt_token_ids, samples
+
+    async def _score(self, question: str, samples: tuple[Sample, ...]) -> GroupScore:
+        with self._metrics.score_seconds.time():
+            return await self._scorer.score_completions(question, samples)
+
+
+def _encode(body: dict[str, object]) -> bytes:
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def _share(query_id: str) -> float:
+    """A number in [0, 1) that is the same for the same query, for taking a fraction of them."""
+    return int.from_bytes(hashlib.sha256(query_id.encode()).digest()[:4]) / 2**32

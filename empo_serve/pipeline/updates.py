@@ -1,0 +1,372 @@
+"""The main path, second half: `update` turns admitted groups into a better adapter, or fails
+without a trace for users.
+
+    lease -> job -> train -> publish -> gate -> rollout
+
+Everything that a half-done update left behind is taken up again at the next start: the job
+directory says what to train on, and training it again gives the same adapter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from empo_serve.adapters.gate import Gate
+from empo_serve.adapters.registry import Registry
+from empo_serve.adapters.rollout import Rollout
+from empo_serve.buffer.store import GroupStore
+from empo_serve.buffer.updates import UpdateStore
+from empo_serve.config import Config
+from empo_serve.db.data_dir import DataDir
+from empo_serve.db.database import Database
+from empo_serve.db.settings import read_setting, write_setting
+from empo_serve.engine.process import ChildProcess
+from empo_serve.errors import AdapterError, EngineError, JobError
+from empo_serve.metrics import Metrics
+from empo_serve.train.job import (
+    OPTIMIZER,
+    BaseModel,
+    Job,
+    JobGroup,
+    JobResult,
+    JobSample,
+    config_sha256,
+    read_result,
+    write_job,
+)
+from empo_serve.types import AdapterState, AdapterVersion, GroupState, UpdateState
+
+log = logging.getLogger(__name__)
+
+_PAUSED = "learning_paused"
+_FIRST_PAUSE_S = 5.0
+_LONGEST_PAUSE_S = 600.0
+
+
+class TrainerFailed(Exception):
+    """The trainer did not finish a job; the message holds its last log lines."""
+
+
+class Updates:
+    """Starts an update when enough groups wait, or when asked to, one at a time."""
+
+    def __init__(
+        self,
+        config: Config,
+        data_dir: DataDir,
+        database: Database,
+        store: GroupStore,
+        update_store: UpdateStore,
+        registry: Registry,
+        rollout: Rollout,
+        gate: Gate,
+        metrics: Metrics,
+        set_paused: Callable[[bool], None],
+    ) -> None:
+        self._config = config
+        self._data_dir = data_dir
+        self._database = database
+        self._store = store
+        self._update_store = update_store
+        self._registry = registry
+        self._rollout = rollout
+        self._gate = gate
+        self._metrics = metrics
+        self._set_paused = set_paused
+        self._model_dir: Path | None = None
+        self._trainer: ChildProcess | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._asked = False
+        self.running: int | None = None
+        self.is_paused = False
+
+    # Control.
+
+    async def start(self, model_dir: Path | None) -> None:
+        """Begin to look for work; `model_dir` is None where there is no model to train."""
+        self._model_dir = model_dir
+        await self._apply_pause(bool(await read_setting(self._database, _PAUSED)))
+        self._task = asyncio.create_task(self._run(), name="updates")
+
+    async def stop(self) -> None:
+        """Stop the trainer, if one runs; its job is taken up again at the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._trainer is not None:
+            await self._trainer.stop()
+
+    @property
+    def is_enabled(self) -> bool:
+        return self._config.train.enabled and self._model_dir is not None
+
+    def wake(self) -> None:
+        """A group was admitted."""
+        self._wake.set()
+
+    def ask(self) -> None:
+        """Train now, on whatever is pending."""
+        self._asked = True
+        self._wake.set()
+
+    async def pause(self, paused: bool) -> None:
+        """Pause or resume learning; it stays so across restarts. A running update finishes."""
+        await write_setting(self._database, _PAUSED, paused or None)
+        await self._apply_pause(paused)
+        self._wake.set()
+
+    async def _apply_pause(self, paused: bool) -> None:
+        self.is_paused = paused
+        self._set_paused(paused)
+        self._metrics.learning_paused.set(paused)
+
+    # The loop.
+
+    async def _run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        for row in await self._update_store.unfinished():
+            await self._finish(row["update_id"], row["parent"])
+        while True:
+            await self._until_there_is_work()
+            try:
+                is_ok = await self.update()
+            except Exception:
+                # A defect here must not end learning for good, nor touch serving.
+                self._metrics.updates.labels(outcome="error").inc()
+                log.exception("an update broke off")
+                is_ok = False
+            if is_ok:
+                pause_s = _FIRST_PAUSE_S
+                continue
+            # Something is wrong with training; serving goes on, and we try again ever slower.
+            log.warning("the next update is tried in %.0f s", pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _until_there_is_work(self) -> None:
+        train = self._config.train
+        last = time.monotonic()
+        while True:
+            counts = await self._store.counts()
+            for state, count in counts.items():
+                self._metrics.buffer_rows.labels(state=state).set(count)
+            pending = counts[GroupState.PENDING.value]
+            is_due = train.interval_s > 0 and time.monotonic() - last >= train.interval_s
+            is_wanted = self._asked or pending >= train.groups_per_update or is_due
+            # While a version is pinned nothing new could serve, so nothing new is trained.
+            may_train = self.is_enabled and not self.is_paused and self._rollout.pinned is None
+            if pending and is_wanted and may_train:
+                self._asked = False
+                return
+            if not pending:
+                self._asked = False
+            self._wake.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), train.interval_s or None)
+
+    # One update.
+
+    async def update(self) -> bool:
+        """Train on what is pending and let the result serve. False if the trainer failed."""
+        live = self._rollout.live
+        update_id = await self._update_store.start(live.version)
+        fresh = await self._registry.versions_since(live, self._config.train.max_staleness)
+        rows = await self._store.claim(update_id, self._config.train.groups_per_update, fresh)
+        await self._update_store.set_groups(update_id, len(rows))
+        if not rows:
+            await self._update_store.finish(
+                update_id, UpdateState.SKIPPED, error="every pending group was too old to train on"
+            )
+            return True
+        return await self._finish(update_id, live.version)
+
+    async def _finish(self, update_id: int, parent_version: str) -> bool:
+        """From leased rows to the end of the update, whatever end that is."""
+        self.running = update_id
+        self._metrics.train_running.set(1)
+        started = time.perf_counter()
+        state, error, version, result = UpdateState.FAILED, None, None, None
+        rows_become: GroupState | None = None
+        try:
+            parent = await self._registry.get(parent_version)
+            await self._write_job(update_id, parent)
+            result = await self._train(update_id)
+            if result.status == "skipped":
+                state, rows_become = UpdateState.SKIPPED, GroupState.DISCARDED
+                error = "no group had a signal"
+            else:
+                state, rows_become, version, error = await self._publish(update_id, parent, result)
+        except (TrainerFailed, JobError, AdapterError, EngineError) as e:
+            error = str(e)
+            log.error("update %d failed: %s", update_id, error)
+        except OSError as e:
+            error = f"the disk failed: {e}"
+            log.error("update %d failed: %s", update_id, error)
+        finally:
+            self.running = None
+            self._metrics.train_running.set(0)
+        if rows_become is None:
+            await self._store.requeue(update_id, self._config.train.max_attempts)
+        else:
+            await self._store.finish(update_id, rows_become)
+        metrics = asdict(result.metrics) if result else None
+        await self._update_store.finish(
+            update_id, state, version=version, metrics=metrics, error=error
+        )
+        self._observe(state, result, time.perf_counter() - started)
+        return state is not UpdateState.FAILED
+
+    async def _write_job(self, update_id: int, parent: AdapterVersion) -> None:
+        """The job directory, unless a former process has written it already."""
+        directory = self._data_dir.update(update_id)
+        if (directory / "job.json").exists():
+            return
+        if self._model_dir is None:
+            raise JobError("there is no model to train")
+        rows = await self._store.leased(update_id)
+        if not rows:
+            raise JobError("the update holds no groups")
+        base = BaseModel(
+            str(self._model_dir), config_sha256(self._model_dir), self._config.model.dtype
+        )
+        job = Job(
+            update_id=update_id,
+            parent_version=parent.version,
+            base_model=base,
+            temperature=self._config.sampling.temperature,
+            max_completion_length=self._config.sampling.max_tokens,
+            train=self._config.train,
+            groups=tuple(_job_group(row) for row in rows),
+        )
+        if parent.version == "v0":
+            await asyncio.to_thread(write_job, directory, job)
+            return
+        optimizer = None
+        if parent.update_id is not None:
+            path = self._data_dir.update(parent.update_id) / OPTIMIZER
+            optimizer = path if path.exists() else None
+        await asyncio.to_thread(
+            write_job, directory, job, self._registry.path(parent.version), optimizer
+        )
+
+    async def _train(self, update_id: int) -> JobResult:
+        """Run the one-shot trainer on the job. Raises TrainerFailed with its last log lines."""
+        directory = self._data_dir.update(update_id)
+        train = self._config.train
+        env = {"OMP_NUM_THREADS": str(train.threads)} if train.threads else {}
+        self._trainer = await ChildProcess.start(
+            [sys.executable, "-m", "empo_serve", "train", str(directory)],
+            directory / "train.log",
+            env=env,
+            nice=train.nice,
+        )
+        try:
+            async with asyncio.timeout(train.timeout_s):
+                code = await self._trainer.wait()
+        except TimeoutError:
+            raise TrainerFailed(
+                f"the trainer was killed after {train.timeout_s:.0f} s (train.timeout_s)"
+            ) from None
+        finally:
+            await self._trainer.stop()
+        result = read_result(directory) if code == 0 else None
+        if result is None:
+            raise TrainerFailed(
+                f"the trainer stopped with exit code {code}; the end of its log:\n"
+                + self._trainer.last_lines()
+            )
+        return result
+
+    async def _publish(
+        self, update_id: int, parent: AdapterVersion, result: JobResult
+    ) -> tuple[UpdateState, GroupState, str | None, str | None]:
+        """Publish the adapter, let the gate judge it, and let it answer users."""
+        # A former process may have come this far, or further, before it died.
+        candidate = await self._registry.of_update(update_id)
+        if candidate is None:
+            source = self._data_dir.update(update_id) / "adapter"
+            num_groups = result.metrics.groups - result.metrics.groups_without_signal
+            candidate = await self._registry.publish(
+                source, parent.version, update_id, parent.trained_groups + num_groups
+            )
+        elif candidate.state is not AdapterState.CANDIDATE:
+            return UpdateState.PUBLISHED, GroupState.TRAINED, candidate.version, None
+        refusal = await self._admit(candidate, parent)
+        if refusal is not None:
+            return UpdateState.REJECTED, GroupState.DISCARDED, candidate.version, refusal
+        self._metrics.train_last_success.set_to_current_time()
+        return UpdateState.PUBLISHED, GroupState.TRAINED, candidate.version, None
+
+    async def admit_import(self, candidate: AdapterVersion) -> AdapterVersion:
+        """An adapter from elsewhere takes the same gate and rollout as our own."""
+        await self._admit(candidate, self._rollout.live)
+        return await self._registry.get(candidate.version)
+
+    async def _admit(self, candidate: AdapterVersion, parent: AdapterVersion) -> str | None:
+        """Load a candidate, let the gate judge it, let it answer users. Why not, or None."""
+        await self._rollout.add_candidate(candidate)
+        refusal = None
+        if self._config.gate.enabled:
+            queries = await self._store.recent_queries(self._config.gate.num_queries)
+            verdict = await self._gate.examine(
+                candidate, parent, queries, self._config.sampling.max_tokens
+            )
+            await self._registry.set_gate(candidate.version, verdict.as_dict())
+            refusal = None if verdict.passed else verdict.reason
+        if self._rollout.live.version != parent.version:
+            refusal = f"its parent {parent.version} is no longer live"
+        if refusal is not None:
+            log.warning("version %s is rejected: %s", candidate.version, refusal)
+            await self._rollout.drop_candidate(candidate)
+        elif self._rollout.pinned is None:
+            await self._rollout.promote(candidate.version)
+        else:
+            await self._rollout.park_candidate(candidate)
+        return refusal
+
+    def _observe(self, state: UpdateState, result: JobResult | None, seconds: float) -> None:
+        self._metrics.updates.labels(outcome=state.value.lower()).inc()
+        self._metrics.update_seconds.observe(seconds)
+        if result is None:
+            return
+        m = result.metrics
+        for gauge, value in (
+            (self._metrics.train_loss, m.loss),
+            (self._metrics.train_reward_mean, m.reward_mean),
+            (self._metrics.train_kl, m.kl),
+            (self._metrics.train_grad_norm, m.grad_norm),
+            (self._metrics.train_semantic_entropy, m.semantic_entropy_mean),
+            (self._metrics.train_logprob_difference, m.mean_abs_logprob_difference),
+        ):
+            if value is not None:
+                gauge.set(value)
+
+
+def _job_group(row: dict[str, Any]) -> JobGroup:
+    samples = tuple(
+        JobSample(
+            token_ids=tuple(s["token_ids"]),
+            logprobs=tuple(s["logprobs"]),
+            answer=s["answer"],
+            truncated=s["finish_reason"] == "length",
+        )
+        for s in row["samples"]
+    )
+    return JobGroup(
+        group_id=row["group_id"],
+        query_id=row["query_id"],
+        version=row["version"],
+        prompt_token_ids=tuple(row["prompt_token_ids"]),
+        semantic_ids=tuple(row["semantic_ids"]),
+        semantic_entropy=row["semantic_entropy"],
+        samples=samples,
+    )

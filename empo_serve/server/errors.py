@@ -1,0 +1,80 @@
+"""The OpenAI error object, in vLLM's spelling, and the one place where errors become statuses."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from empo_serve.errors import AdapterError, EmpoError, EngineError, EngineUnavailable
+from empo_serve.server.keys import MAX_BODY_BYTES
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class BadRequest(Exception):
+    """A request that is answered with an OpenAI error object."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        kind: str = "BadRequestError",
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.param = param
+
+
+def error_body(message: str, kind: str, status: int, param: str | None = None) -> bytes:
+    error = {"message": message, "type": kind, "param": param, "code": status}
+    return json.dumps({"error": error}, separators=(",", ":")).encode()
+
+
+def error_response(message: str, kind: str, status: int, param: str | None = None) -> web.Response:
+    headers = {"Retry-After": "5"} if status == 503 else None
+    return web.Response(
+        body=error_body(message, kind, status, param),
+        status=status,
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+@web.middleware
+async def errors_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn what a handler raises into an OpenAI error object."""
+    try:
+        return await handler(request)
+    except BadRequest as e:
+        return error_response(str(e), e.kind, e.status, e.param)
+    except web.HTTPRequestEntityTooLarge:
+        limit = request.app[MAX_BODY_BYTES]
+        return error_response(
+            f"The request body is larger than {limit} bytes.", "BadRequestError", 413
+        )
+    except web.HTTPException as e:
+        return error_response(
+            e.reason, "NotFoundError" if e.status == 404 else "BadRequestError", e.status
+        )
+    except EngineUnavailable as e:
+        return error_response(str(e), "ServiceUnavailableError", 503)
+    except AdapterError as e:
+        return error_response(str(e), "NotFoundError", 404, "version")
+    except EngineError as e:
+        return error_response(str(e), "InternalServerError", 502)
+    except EmpoError as e:
+        return error_response(str(e), "InternalServerError", 500)
+    except ConnectionResetError:
+        raise  # the client has left; aiohttp closes the connection
+    except Exception:
+        # Nothing else may leave as a stack trace; the log has it.
+        log.exception("a request failed: %s %s", request.method, request.path)
+        return error_response("Internal error; see the server log.", "InternalServerError", 500)

@@ -1,0 +1,39 @@
+"""What handlers find in their application, by type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from empo_serve.adapters.registry import Registry
+from empo_serve.adapters.rollout import Rollout
+from empo_serve.buffer.store import GroupStore
+from empo_serve.buffer.updates import UpdateStore
+from empo_serve.config import Config
+from empo_serve.metrics import Metrics
+from empo_serve.pipeline.main_path import Pipeline
+from empo_serve.pipeline.updates import Updates
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What operators may look at and turn."""
+
+    store: GroupStore
+    update_store: UpdateStore
+    registry: Registry
+    rollout: Rollout
+    updates: Updates
+    status: Callable[[], dict[str, Any]]  # what the supervisor knows: model, engines, versions
+    not_ready: Callable[[], str | None]  # a reason, or None when requests can be answered
+
+
+CONFIG = web.AppKey("config", Config)
+METRICS = web.AppKey("metrics", Metrics)
+PIPELINE = web.AppKey("pipeline", Pipeline)
+CONTROL = web.AppKey("control", Control)
+STARTED_AT = web.AppKey("started_at", int)
+MAX_BODY_BYTES = web.AppKey("max_body_bytes", int)

@@ -1,0 +1,205 @@
+"""The public API: what an OpenAI client sees."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from empo_serve.errors import EngineError, EngineUnavailable, ScorerError
+from empo_serve.pipeline.main_path import Answer, Pipeline
+from empo_serve.server.errors import BadRequest, error_body
+from empo_serve.server.keys import CONFIG, METRICS, PIPELINE, STARTED_AT
+from empo_serve.server.requests import parse_request
+from empo_serve.types import UserRequest
+
+log = logging.getLogger(__name__)
+
+_BROKEN_OFF = "The inference engine stopped in the middle of this answer."
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_VERSION = re.compile(r"v[0-9]{1,9}")
+
+
+async def chat_completions(request: web.Request) -> web.StreamResponse:
+    return await _answer(request, "chat")
+
+
+async def completions(request: web.Request) -> web.StreamResponse:
+    return await _answer(request, "completions")
+
+
+async def models(request: web.Request) -> web.Response:
+    """One model: the public name. Adapter versions are the admin API's business."""
+    config = request.app[CONFIG]
+    model = {
+        "id": config.model.public_name,
+        "object": "model",
+        "created": request.app[STARTED_AT],
+        "owned_by": "empo-serve",
+        "root": config.model.public_name,
+        "parent": None,
+        "max_model_len": config.engine.max_model_len,
+    }
+    return web.json_response({"object": "list", "data": [model]})
+
+
+async def model(request: web.Request) -> web.Response:
+    """One model by name, as `client.models.retrieve` asks for it."""
+    config = request.app[CONFIG]
+    name = request.match_info["model"]
+    if name != config.model.public_name:
+        raise BadRequest(
+            f"The model `{name}` does not exist.", status=404, kind="NotFoundError", param="model"
+        )
+    return web.json_response(
+        {
+            "id": name,
+            "object": "model",
+            "created": request.app[STARTED_AT],
+            "owned_by": "empo-serve",
+        }
+    )
+
+
+async def _answer(request: web.Request, route: str) -> web.StreamResponse:
+    config, pipeline = request.app[CONFIG], request.app[PIPELINE]
+    started = time.perf_counter()
+    query_id = f"q-{uuid.uuid4().hex}"
+    user_request = parse_request(
+        route, await request.read(), request.content_type, request.headers, config, query_id
+    )
+    pin = request.headers.get("X-Empo-Version")
+    if pin is not None and not _VERSION.fullmatch(pin):
+        raise BadRequest(f"X-Empo-Version must look like v3, got {pin!r}.", param="X-Empo-Version")
+    request_id = request.headers.get("X-Request-Id", "")
+    if not _REQUEST_ID.fullmatch(request_id):
+        request_id = query_id
+
+    async with pipeline.answer(user_request, pin) as answer:
+        adapter, status = answer.adapter, answer.response.status
+        headers = {
+            "X-Empo-Version": adapter.version,
+            "X-Empo-Query-Id": query_id,
+            "X-Request-Id": request_id,
+        }
+        content_type = answer.response.content_type
+        if content_type == "text/event-stream":
+            return await _stream(request, user_request, pipeline, answer, headers)
+        reading = time.perf_counter()
+        raw = await _read(answer.response)
+        waited = answer.engine_seconds + time.perf_counter() - reading
+        raw = public_body(raw, adapter.engine_name, config.model.public_name, status)
+        if answer.uncertainty is not None and status == 200:
+            raw = await _with_uncertainty(raw, answer, user_request)
+    if status == 200:
+        pipeline.offer(user_request)
+    if user_request.uncertainty is None:
+        overhead = time.perf_counter() - started - waited
+        request.app[METRICS].gateway_overhead_seconds.observe(max(0.0, overhead))
+    return web.Response(body=raw, status=status, headers=headers, content_type=content_type)
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    try:
+        return await response.read()
+    except (aiohttp.ClientError, TimeoutError) as e:
+        raise EngineUnavailable(_BROKEN_OFF) from e
+
+
+async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The engine's bytes as they arrive; raises EngineUnavailable when they break off."""
+    try:
+        async for chunk in response.content.iter_any():
+            yield chunk
+    except (aiohttp.ClientError, TimeoutError) as e:
+        raise EngineUnavailable(_BROKEN_OFF) from e
+
+
+async def _stream(
+    request: web.Request,
+    user_request: UserRequest,
+    pipeline: Pipeline,
+    answer: Answer,
+    headers: Mapping[str, str],
+) -> web.StreamResponse:
+    """Pass each event on when it arrives, under the public model name."""
+    metrics, public = request.app[METRICS], request.app[CONFIG].model.public_name
+    engine_name, engine_response = answer.adapter.engine_name, answer.response
+    response = web.StreamResponse(headers={**headers, "Cache-Control": "no-cache"})
+    response.headers["Content-Type"] = engine_response.headers["Content-Type"]
+    started = time.perf_counter()
+    await response.prepare(request)
+    is_first = True
+    pending = b""
+    try:
+        async for chunk in _chunks(engine_response):
+            events, separator, pending = (pending + chunk).rpartition(b"\n\n")
+            if separator:
+                await response.write(public_name(events + separator, engine_name, public))
+                if is_first:
+                    metrics.time_to_first_token_seconds.observe(time.perf_counter() - started)
+                    is_first = False
+        if pending:
+            await response.write(public_name(pending, engine_name, public))
+        pipeline.offer(user_request)
+    except EngineUnavailable:
+        # The status line is long gone: say it in the stream, and send no [DONE].
+        error = error_body(_BROKEN_OFF, "ServiceUnavailableError", 503)
+        await response.write(b"data: " + error + b"\n\n")
+    await response.write_eof()
+    return response
+
+
+def public_body(raw: bytes, engine_name: str, public: str, status: int) -> bytes:
+    """The engine's body as the client may see it."""
+    if status >= 400:
+        return raw.replace(engine_name.encode(), public.encode())
+    return public_name(raw, engine_name, public)
+
+
+def public_name(raw: bytes, engine_name: str, public: str) -> bytes:
+    """Put the public model name where the engine wrote the adapter's.
+
+    Every other byte stays as it was. Generated text cannot be hit: inside a JSON string the
+    quotes of this pattern would be escaped.
+    """
+    return raw.replace(
+        b'"model":"' + engine_name.encode() + b'"',
+        b'"model":' + json.dumps(public, ensure_ascii=False).encode(),
+    )
+
+
+async def _with_uncertainty(raw: bytes, answer: Answer, request: UserRequest) -> bytes:
+    """The engine's body with the `empo` object, and with the consensus where it was asked for."""
+    assert answer.uncertainty is not None
+    assert request.uncertainty is not None
+    body: dict[str, Any] = json.loads(raw)
+    try:
+        uncertainty = await answer.uncertainty
+    except (EngineError, ScorerError) as e:
+        # The answer is there; only what was asked beside it failed.
+        log.warning("query %s has no uncertainty: %s", request.query.query_id, e)
+        body["empo"] = {
+            "query_id": request.query.query_id,
+            "version": answer.adapter.version,
+            "error": str(e),
+        }
+    else:
+        body["empo"] = uncertainty.as_dict()
+        sample = uncertainty.consensus_sample
+        if request.uncertainty.consensus and sample is not None:
+            choice = body["choices"][0]
+            if request.route == "chat":
+                choice["message"]["content"] = sample.text
+            else:
+                choice["text"] = sample.text
+            # They belong to the answer that was replaced.
+            choice |= {"finish_reason": sample.finish_reason, "logprobs": None, "stop_reason": None}
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,211 @@
+"""From the bytes of a user request to a `UserRequest`: check, sanitise, decide on learning.
+
+The engine checks everything that is its own business, so that its answers and ours never differ;
+here only what the engine must not see or cannot know is handled.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from empo_serve.config import Config
+from empo_serve.server.errors import BadRequest
+from empo_serve.types import Query, UncertaintyOptions, UserRequest
+
+# Ours alone: they never reach the engine from a client.
+_RESERVED = frozenset(
+    {
+        "cache_salt",
+        "ec_transfer_params",
+        "empo",
+        "kv_transfer_params",
+        "priority",
+        "prompt_logprobs",
+        "request_id",
+        "return_token_ids",
+        "vllm_xargs",
+    }
+)
+# Fields with which a client steers an answer: such a query says little about the bare question,
+# and a client could use them to steer what is learned.
+_STEERING = (
+    "allowed_token_ids",
+    "bad_words",
+    "chat_template",
+    "continue_final_message",
+    "documents",
+    "echo",
+    "function_call",
+    "functions",
+    "guided_choice",
+    "guided_grammar",
+    "guided_json",
+    "guided_regex",
+    "logit_bias",
+    "response_format",
+    "structured_outputs",
+    "suffix",
+    "tools",
+)
+_MAX_SAMPLES = 16
+
+
+def parse_request(
+    route: str,
+    raw: bytes,
+    content_type: str,
+    headers: Mapping[str, str],
+    config: Config,
+    query_id: str,
+) -> UserRequest:
+    """Raises BadRequest with the status that vLLM gives, where vLLM has a say."""
+    if content_type != "application/json":
+        raise BadRequest(
+            "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed",
+            kind="Bad Request",
+        )
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError) as e:
+        raise BadRequest(
+            f"The body is not valid JSON: {e}", kind="Bad Request", param="body"
+        ) from e
+    if not isinstance(body, dict):
+        raise BadRequest("The body must be a JSON object.", kind="Bad Request", param="body")
+    _check_model(body, config.model.public_name)
+    n = body.get("n")
+    if isinstance(n, int) and n > config.limits.max_n:
+        raise BadRequest(f"n must be at most {config.limits.max_n}, got {n}.", param="n")
+    uncertainty = _uncertainty(body)
+    engine_body = {k: v for k, v in body.items() if k not in _RESERVED and "lora" not in k}
+    prompt = _prompt_fields(route, engine_body)
+    query = Query(
+        query_id=query_id,
+        route=route,
+        prompt=prompt,
+        question=_question(route, prompt),
+        arrived_at=time.time(),
+    )
+    return UserRequest(
+        route=route,
+        body=engine_body,
+        stream=body.get("stream") is True,
+        uncertainty=uncertainty,
+        query=query,
+        not_learned=_why_not_learn(route, body, query, headers, config),
+    )
+
+
+def _check_model(body: Mapping[str, Any], public_name: str) -> None:
+    model = body.get("model", public_name)
+    # Another type is the engine's to refuse; it gets its own name for the model either way.
+    if not isinstance(model, str):
+        if model is not None:
+            raise BadRequest(
+                "1 validation error:\n  {'type': 'string_type', 'loc': 'body.model', "
+                "'msg': 'Input should be a valid string'}",
+                kind="Bad Request",
+                param="body.model",
+            )
+    elif model != public_name:
+        raise BadRequest(
+            f"The model `{model}` does not exist. Valid aliases: {public_name}.",
+            status=404,
+            kind="NotFoundError",
+            param="model",
+        )
+
+
+def _uncertainty(body: Mapping[str, Any]) -> UncertaintyOptions | None:
+    options = body.get("empo")
+    if options is None:
+        return None
+    if not isinstance(options, dict) or options.keys() - {"samples", "answer"}:
+        raise BadRequest('empo must be an object with "samples" and "answer".', param="empo")
+    samples, answer = options.get("samples", 8), options.get("answer", "first")
+    if (
+        not isinstance(samples, int)
+        or isinstance(samples, bool)
+        or not 1 <= samples <= _MAX_SAMPLES
+    ):
+        raise BadRequest(
+            f"empo.samples must be a whole number from 1 to {_MAX_SAMPLES}.", param="empo.samples"
+        )
+    if answer not in ("first", "consensus"):
+        raise BadRequest('empo.answer must be "first" or "consensus".', param="empo.answer")
+    if body.get("stream"):
+        raise BadRequest(
+            "empo does not go with stream: the answer waits for its samples.", param="stream"
+        )
+    if answer == "consensus" and body.get("n") not in (None, 1):
+        raise BadRequest('empo.answer "consensus" gives one answer: n must be 1.', param="n")
+    return UncertaintyOptions(samples=samples, consensus=answer == "consensus")
+
+
+def _prompt_fields(route: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("messages", "chat_template_kwargs") if route == "chat" else ("prompt",)
+    return {name: body[name] for name in names if name in body}
+
+
+def _question(route: str, prompt: Mapping[str, Any]) -> str:
+    """The text that the semantic layer sees: the last user message, or the whole prompt."""
+    question = ""
+    if route == "completions":
+        question = prompt["prompt"] if isinstance(prompt.get("prompt"), str) else ""
+    elif isinstance(messages := prompt.get("messages"), list):
+        for message in messages:
+            if isinstance(message, dict) and message.get("role") == "user":
+                question = _text(message.get("content"))
+    # A lone surrogate is valid JSON but no valid text.
+    return question.encode("utf-8", "replace").decode()
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list):
+        texts = [
+            p["text"] for p in content if isinstance(p, dict) and isinstance(p.get("text"), str)
+        ]
+        return "\n".join(texts)
+    return ""
+
+
+def _why_not_learn(
+    route: str, body: Mapping[str, Any], query: Query, headers: Mapping[str, str], config: Config
+) -> str | None:
+    """A reason from a fixed list, so that it can be a metric label."""
+    if headers.get("X-Empo-Learn", "").strip().lower() in ("no", "false", "0"):
+        return "opted_out"
+    if headers.get("X-Empo-Version"):
+        return "pinned"
+    if not config.privacy.learn:
+        return "privacy"
+    if any(body.get(field) for field in _STEERING):
+        return "steered"
+    if not query.question.strip():
+        return "no_question"
+    if route == "chat":
+        messages = [m for m in body["messages"] if isinstance(m, dict)]
+        if any(not _is_plain_text(m.get("content")) for m in messages):
+            return "not_text"
+        if messages[-1].get("role") != "user":
+            return "steered"
+        roles = {m.get("role") for m in messages}
+        turns = sum(m.get("role") == "user" for m in messages)
+        if (
+            roles - {"system", "developer", "user"} or turns > 1
+        ) and not config.privacy.learn_multi_turn:
+            return "multi_turn"
+    return None
+
+
+def _is_plain_text(content: Any) -> bool:
+    if isinstance(content, str):
+        return True
+    return isinstance(content, list) and all(
+        isinstance(part, dict) and part.get("type") == "text" for part in content
+    )

@@ -1,0 +1,1 @@
+"""Starts everything in order, watches it, stops it in reverse: see serve.py."""

@@ -1,0 +1,274 @@
+"""`empo-serve serve`: everything is started in order, watched, and stopped in reverse.
+
+What can be known to be wrong (ports, model path, data directory) is checked before anything is
+started. The ports answer at once; /health/ready turns green when the engine holds the adapters.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from empo_serve import __version__
+from empo_serve.adapters.gate import Gate
+from empo_serve.adapters.registry import Registry
+from empo_serve.adapters.rollout import Rollout
+from empo_serve.buffer.store import GroupStore
+from empo_serve.buffer.updates import UpdateStore
+from empo_serve.config import Config
+from empo_serve.db.data_dir import DataDir, model_identity
+from empo_serve.db.database import Database
+from empo_serve.engine.managed import ManagedEngine, fake_command, free_port, vllm_command
+from empo_serve.engine.pool import EnginePool
+from empo_serve.errors import EmpoError, StartupError
+from empo_serve.metrics import Metrics
+from empo_serve.pipeline.main_path import Pipeline
+from empo_serve.pipeline.updates import Updates
+from empo_serve.semantics.process import ScorerProcess
+from empo_serve.server.app import admin_app, public_app
+from empo_serve.server.keys import Control
+from empo_serve.supervisor.listen import listen, site, url
+from empo_serve.supervisor.model import model_source, prepare_model, publish_v0
+
+log = logging.getLogger(__name__)
+
+
+async def serve(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT. Raises EmpoError, one line, when it cannot start."""
+    # Left in reverse: users' requests finish before what answers them is stopped.
+    async with AsyncExitStack() as backend, AsyncExitStack() as front:
+        await _Server(config).run(backend, front)
+
+
+class _Server:
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._metrics = Metrics()
+        self._is_stopping = False
+        self._phase = "starting"
+        self._engine_version = ""
+        self._managed: ManagedEngine | None = None
+        self._urls = ("", "")
+
+    async def run(self, stack: AsyncExitStack, front: AsyncExitStack) -> None:
+        config, metrics = self._config, self._metrics
+        started = time.perf_counter()
+
+        # Checked before anything is started.
+        source = model_source(config)
+        public_socket = listen(config.server.host, config.server.port, "server.port")
+        stack.callback(public_socket.close)
+        admin_socket = listen(
+            config.server.admin_host, config.server.admin_port, "server.admin_port"
+        )
+        stack.callback(admin_socket.close)
+        self._urls = (url(public_socket), url(admin_socket))
+        data_dir = DataDir(config.server.data_dir)
+        data_dir.open(model_identity(source) if isinstance(source, Path) else source)
+        stack.callback(data_dir.close)
+        database = Database(data_dir.database)
+        stack.push_async_callback(database.close)
+        await database.open()
+
+        # Everything is built, nothing runs yet.
+        port = config.engine.port or free_port()
+        urls = config.engine.urls or (f"http://127.0.0.1:{port}",)
+        self._engines = engines = EnginePool(urls, config.engine.request_timeout_s)
+        stack.push_async_callback(engines.close)
+        metrics.engine_up.set_function(lambda: engines.is_up)
+        store = GroupStore(database, config.buffer.max_groups)
+        update_store = UpdateStore(database)
+        registry = Registry(database, data_dir.adapters)
+        self._rollout = rollout = Rollout(
+            registry, engines, database, config.rollout.keep_loaded, metrics
+        )
+        scorer = ScorerProcess(config.semantics, on_restart=metrics.scorer_restarts.inc)
+        pipeline = Pipeline(config, engines, rollout, scorer, store, metrics)
+        gate = Gate(config.gate, engines, pipeline.extract, metrics)
+        updates = Updates(
+            config,
+            data_dir,
+            database,
+            store,
+            update_store,
+            registry,
+            rollout,
+            gate,
+            metrics,
+            set_paused=pipeline.pause,
+        )
+        pipeline.on_admitted = updates.wake
+        control = Control(
+            store, update_store, registry, rollout, updates, self._status, self._not_ready
+        )
+
+        # From here on, the ports answer.
+        stop = _stop_signal()
+        await front.enter_async_context(
+            site(public_app(config, metrics, pipeline, control), public_socket, config)
+        )
+        await front.enter_async_context(
+            site(admin_app(config, metrics, pipeline, control), admin_socket, config)
+        )
+        log.info(
+            "gateway is up after %.2f s; the engine is starting", time.perf_counter() - started
+        )
+
+        starting = asyncio.create_task(
+            self._start(stack, source, data_dir, registry, scorer, pipeline, updates, port)
+        )
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            return
+        starting.result()
+        log.info("ready after %.1f s", time.perf_counter() - started)
+        print(self._summary(data_dir), flush=True)
+        await stopping
+        self._is_stopping = True
+        log.info("stopping: running requests may finish")
+        await updates.stop()
+        await pipeline.stop()
+
+    async def _start(
+        self,
+        stack: AsyncExitStack,
+        source: Path | str,
+        data_dir: DataDir,
+        registry: Registry,
+        scorer: ScorerProcess,
+        pipeline: Pipeline,
+        updates: Updates,
+        port: int,
+    ) -> None:
+        """What takes long: the model, the first version, the scorer, the engine."""
+        config = self._config
+        self._phase = "preparing the model"
+        model_dir = await prepare_model(config, source, data_dir)
+        await publish_v0(config, registry, model_dir)
+        await registry.open()
+        await self._rollout.start()
+
+        stack.push_async_callback(scorer.close)
+        await scorer.start()
+
+        self._phase = "starting the engine"
+        if config.engine.kind == "attached":
+            watch = asyncio.create_task(self._watch_attached(), name="engine-watch")
+            stack.push_async_callback(_cancelled, watch)
+            await self._until_up()
+        else:
+            ranks = max(config.train.rank, await registry.highest_rank())
+            if config.engine.kind == "fake":
+                command, env = fake_command(config.engine, config.model, port)
+            else:
+                assert model_dir is not None
+                command, env = vllm_command(config.engine, config.model, model_dir, port, ranks)
+            self._managed = ManagedEngine(
+                self._engines.clients[0],
+                command,
+                env,
+                data_dir.logs / "engine.log",
+                config.engine,
+                on_ready=self._rollout.load_all,
+                on_restart=self._metrics.engine_restarts.inc,
+            )
+            stack.push_async_callback(self._managed.stop)
+            await self._managed.start()
+        self._engine_version = await self._engines.pick().version()
+
+        self._phase = "ready"
+        pipeline.start()
+        await updates.start(model_dir)
+
+    async def _watch_attached(self) -> None:
+        """Engines that others run: see which are up, and that each knows the loaded versions."""
+        while True:
+            for client in self._engines.clients:
+                was_up = client.is_up
+                is_up = await client.health()
+                if is_up and not was_up:
+                    client.is_up = True
+                    try:
+                        await self._rollout.load_all()
+                        log.info("engine %s is up", client.url)
+                    except EmpoError as e:
+                        client.is_up = False
+                        log.error("engine %s cannot be used: %s", client.url, e)
+                elif was_up and not is_up:
+                    client.is_up = False
+                    log.error("engine %s is down", client.url)
+            await asyncio.sleep(self._config.engine.health_interval_s)
+
+    async def _until_up(self) -> None:
+        deadline = time.monotonic() + self._config.engine.startup_timeout_s
+        while not self._engines.is_up:
+            if time.monotonic() > deadline:
+                raise StartupError(
+                    f"no engine of engine.urls can be used after "
+                    f"{self._config.engine.startup_timeout_s:.0f} s (engine.startup_timeout_s)"
+                )
+            await asyncio.sleep(0.1)
+
+    def _not_ready(self) -> str | None:
+        if self._is_stopping:
+            return "stopping"
+        if self._phase != "ready":
+            return self._phase
+        return None if self._engines.is_up else "the engine is down"
+
+    def _status(self) -> dict[str, Any]:
+        return {
+            "empo_serve": __version__,
+            "model": self._config.model.public_name,
+            "data_dir": str(self._config.server.data_dir.absolute()),
+            "engine": {
+                "kind": self._config.engine.kind,
+                "version": self._engine_version,
+                "pid": self._managed.pid if self._managed else None,
+                "urls": [client.url for client in self._engines.clients],
+                "up": [client.is_up for client in self._engines.clients],
+            },
+        }
+
+    def _summary(self, data_dir: DataDir) -> str:
+        """What a person who has just typed the command wants to know."""
+        config = self._config
+        kind = {"managed": "vLLM", "attached": "attached vLLM", "fake": "fake engine"}
+        learning = "on" if config.train.enabled else "off (train.enabled)"
+        if config.engine.kind == "fake" and not config.model.path:
+            learning = "sampling only: the fake engine has no model to train"
+        public, admin = self._urls
+        rows = [
+            ("model", f"{config.model.public_name}  ({config.model.path or 'none'})"),
+            ("engine", f"{kind[config.engine.kind]} {self._engine_version}"),
+            ("version", f"{self._rollout.live.version} is live"),
+            ("learning", learning),
+            ("API", f"{public}/v1"),
+            ("admin", f"{admin}/admin/v1/status"),
+            ("metrics", f"{public}/metrics"),
+            ("data", str(data_dir.path)),
+        ]
+        lines = [f"  {name:<9} {text}" for name, text in rows]
+        return "\n".join([f"empo-serve {__version__} is ready", *lines])
+
+
+def _stop_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
