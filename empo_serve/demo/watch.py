@@ -1,0 +1,139 @@
+"""What the admin API tells: versions, updates, and why groups are or are not learned from."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from empo_serve.errors import EmpoError
+from empo_serve.types import AdapterState, BandDecision, GroupState, UpdateState
+
+POLL_S = 0.3
+SERVED_STATES = (AdapterState.LIVE, AdapterState.RETIRED, AdapterState.ROLLED_BACK)
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    version: str
+    state: AdapterState
+    trained_groups: int
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """`metrics` are the trainer's: reward_mean, kl, semantic_entropy_mean, seconds, ..."""
+
+    update_id: int
+    state: UpdateState
+    version: str | None
+    groups: int
+    metrics: dict[str, Any]
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Learning:
+    """Counters of the metrics page. `decisions` counts groups by what the band said."""
+
+    pending_groups: int
+    decisions: dict[BandDecision, int]
+
+
+@dataclass(slots=True)
+class Watch:
+    """The latest that was seen. `run` keeps it fresh and calls `on_change` after each change."""
+
+    admin_url: str
+    on_change: Callable[[Watch], None]
+    adapters: dict[str, Adapter] = field(default_factory=dict)
+    updates: dict[int, Update] = field(default_factory=dict)
+    learning: Learning = field(default_factory=lambda: Learning(0, {}))
+
+    @property
+    def live(self) -> str:
+        """The version that answers users now."""
+        live = [a.version for a in self.adapters.values() if a.state == AdapterState.LIVE]
+        if len(live) != 1:
+            raise EmpoError(f"the server lists {len(live)} live versions, not one")
+        return live[0]
+
+    @property
+    def num_swaps(self) -> int:
+        """Versions that came into service after v0."""
+        return sum(a.state in SERVED_STATES for a in self.adapters.values()) - 1
+
+    @property
+    def is_training(self) -> bool:
+        return any(u.state == UpdateState.TRAINING for u in self.updates.values())
+
+    async def summary(self) -> str:
+        """What serves, in one line."""
+        status = await self._get("/admin/v1/status")
+        engine = status["engine"]
+        return (
+            f"{status['model']} on the {engine['kind']} engine {engine['version']}, "
+            f"{status['live']} live, learning {'on' if status['learning']['enabled'] else 'off'}"
+        )
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        while True:
+            await self.poll()
+            await asyncio.sleep(POLL_S)
+
+    async def poll(self) -> None:
+        """Look once, now. Raises EmpoError when the admin API does not answer."""
+        before = (self.adapters, self.updates, self.learning)
+        adapters = (await self._get("/admin/v1/adapters"))["adapters"]
+        updates = (await self._get("/admin/v1/updates"))["updates"]
+        metrics_page = await self._get("/metrics")
+        self.adapters = {
+            a["version"]: Adapter(a["version"], AdapterState(a["state"]), a["trained_groups"])
+            for a in adapters
+        }
+        # Kept, not replaced: the server may list only the latest. Oldest first.
+        seen = self.updates | {u["update_id"]: _update(u) for u in updates}
+        self.updates = dict(sorted(seen.items()))
+        self.learning = _learning(metrics_page)
+        if (self.adapters, self.updates, self.learning) != before:
+            self.on_change(self)
+
+    async def _get(self, path: str) -> Any:
+        """A JSON object, or the text of a page. Raises EmpoError when the API does not answer."""
+        try:
+            async with (
+                aiohttp.ClientSession(self.admin_url) as session,
+                session.get(path, raise_for_status=True) as response,
+            ):
+                if response.content_type == "application/json":
+                    return await response.json()
+                return await response.text()
+        except aiohttp.ClientError as e:
+            raise EmpoError(f"the admin API at {self.admin_url} does not answer: {e}") from e
+
+
+def _update(row: dict[str, Any]) -> Update:
+    return Update(
+        update_id=row["update_id"],
+        state=UpdateState(row["state"]),
+        version=row["version"],
+        groups=row["num_groups"],
+        metrics=row["metrics"] or {},
+        error=row["error"],
+    )
+
+
+def _learning(metrics_page: str) -> Learning:
+    pending, decisions = 0, {}
+    for family in text_string_to_metric_families(metrics_page):
+        for sample in family.samples:
+            if sample.name == "empo_buffer_rows" and sample.labels["state"] == GroupState.PENDING:
+                pending = int(sample.value)
+            elif sample.name == "empo_band_decisions_total":
+                decisions[BandDecision(sample.labels["decision"])] = int(sample.value)
+    return Learning(pending, decisions)
