@@ -47,7 +47,7 @@ def answer_tree(seed: int, adapter: Adapter, prompt: str) -> Node:
     return _answer_tree(seed, adapter.digest, adapter.answer, prompt)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def _answer_tree(seed: int, digest: str, answer: str | None, prompt: str) -> Node:
     root = Node()
     if answer is not None:

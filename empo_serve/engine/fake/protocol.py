@@ -159,8 +159,25 @@ class GenerationRequest(Body):
             raise bad_value(f"{message}{_MAX_LOGPROBS}", "logprobs", num_top)
 
 
-class ChatRequest(GenerationRequest):
+class _Messages(Body):
+    """The second base of ChatRequest, so that its field, and an error in it, comes first."""
+
     messages: list[dict[str, Any]]
+
+    @field_validator("messages")
+    @classmethod
+    def _check_messages(cls, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for message in messages:
+            if not isinstance(message.get("role"), str):
+                raise ValueError("Input should be a message with a role")
+            content = message.get("content", "")
+            may_be_null = message["role"] == "assistant"
+            if not isinstance(content, str | list) and not (may_be_null and content is None):
+                raise ValueError("Input should be a valid string")
+        return messages
+
+
+class ChatRequest(GenerationRequest, _Messages):
     max_completion_tokens: int | None = None
     logprobs: bool | None = False
     top_logprobs: int | None = 0
@@ -180,18 +197,6 @@ class ChatRequest(GenerationRequest):
             if num_top != 0 and not body.get("logprobs"):
                 message = "when using `top_logprobs`, `logprobs` must be set to true."
                 raise bad_value(message, "top_logprobs")
-
-    @field_validator("messages")
-    @classmethod
-    def _check_messages(cls, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        for message in messages:
-            if not isinstance(message.get("role"), str):
-                raise ValueError("Input should be a message with a role")
-            content = message.get("content", "")
-            may_be_null = message["role"] == "assistant"
-            if not isinstance(content, str | list) and not (may_be_null and content is None):
-                raise ValueError("Input should be a valid string")
-        return messages
 
     def num_top(self) -> int | None:
         return (self.top_logprobs or 0) if self.logprobs else None

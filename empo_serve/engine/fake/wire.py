@@ -108,7 +108,7 @@ class ChatAnswer:
                     "finish_reason": None,
                 }
             )
-            self._add_usage(chunk, [choice])
+            self._add_usage(chunk, [Choice(choice.index, choice.prompt_token_ids)])
             chunk["prompt_token_ids"] = prompt if self._request.return_token_ids else None
             chunk["prompt_text"] = None
             yield event(chunk)
