@@ -34,11 +34,11 @@ def main() -> None:
 
 
 def extraction(lines: list[dict[str, Any]], show: bool) -> None:
-    right = 0
+    right: int = 0
     for line in lines:
         answer = extract_answer(line["question"], line["completion"])
         is_right = _light(answer) == _light(line["answer"])
-        right += is_right
+        right += int(is_right)
         if show and not is_right:
             print(f"  {line['id']}: {answer!r}, expected {line['answer']!r}")
     print(f"extraction: exact match {right}/{len(lines)} = {right / len(lines):.3f}")
@@ -50,11 +50,11 @@ def equivalence(lines: list[dict[str, Any]], method: str, show: bool) -> None:
     try:
         for line in lines:
             verdict = judge.same(line["question"], [(line["a"], line["b"])])[0]
-            said = bool(verdict.same)
-            outcome = f"{'t' if said == line['same'] else 'f'}{'p' if said else 'n'}"
+            said_same = bool(verdict.same)
+            outcome = f"{'t' if said_same == line['same'] else 'f'}{'p' if said_same else 'n'}"
             for category in (line["category"], "ALL"):
                 counts[category][outcome] += 1
-            if show and said != line["same"]:
+            if show and said_same != line["same"]:
                 print(f"  {outcome} {line['category']} [{verdict.method}] {line['question'][:80]!r}")
                 print(f"       {line['a'][-100:]!r}\n       {line['b'][-100:]!r}")
     finally:

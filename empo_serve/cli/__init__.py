@@ -205,3 +205,5 @@ def _log_to_stderr(level: str) -> None:
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(message)s"
     )
+    # Alembic tells every step of a migration; ours is the log that users read.
+    logging.getLogger("alembic").setLevel(logging.WARNING)

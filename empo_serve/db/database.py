@@ -8,7 +8,6 @@ and no other process opens the file.
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -52,8 +51,6 @@ class Database:
         self._thread.shutdown()
 
     def _open(self) -> None:
-        # Alembic logs every migration step at INFO; ours is the log that users read.
-        logging.getLogger("alembic").setLevel(logging.WARNING)
         self._engine = create_engine(
             f"sqlite:///{self._path}",
             poolclass=StaticPool,

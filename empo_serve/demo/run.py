@@ -18,7 +18,7 @@ from empo_serve.demo.screen import Screen
 from empo_serve.demo.server import ServeProcess, settle
 from empo_serve.demo.traffic import Split, load_traffic, split_by_hash, stratified
 from empo_serve.demo.watch import POLL_S, Watch
-from empo_serve.errors import ConfigError, EmpoError
+from empo_serve.errors import ConfigError, EmpoError, StartupError
 from empo_serve.types import BandDecision, UpdateState
 
 BUNDLED_TRAFFIC = Path(__file__).parent.parent / "demo_data" / "traffic.jsonl"
@@ -99,8 +99,12 @@ class Demo:
             await self._server.start()
         await self._client.open()
         await self._watch.poll()
-        self._screen.say(await self._watch.summary(), style="bold")
-        self._screen.say(f"API {self._server.url}/v1 · log {self._server.log}")
+        status = await self._watch.status()
+        self._screen.server(status, self._server.url, self._server.log)
+        if not status["learning"]["enabled"]:
+            raise StartupError(
+                "the server does not learn: no model to train, or train.enabled is off"
+            )
         return await _beside(
             self._measure_and_play(),
             server_ends=self._server.ends(),

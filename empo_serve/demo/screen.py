@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -51,6 +52,16 @@ class Screen:
 
     def say(self, text: str, style: str | None = None) -> None:
         self._console.print(escape(text), style=style, soft_wrap=True)
+
+    def server(self, status: dict[str, Any], url: str, log: Path) -> None:
+        """What has been started."""
+        engine = status["engine"]
+        self.say(f"empo-serve {status['empo_serve']} is ready", style="bold")
+        self.say(f"  model    {status['model']}, {status['live']} live")
+        self.say(f"  engine   {engine['kind']}, vLLM {engine['version']}")
+        self.say(f"  API      {url}/v1")
+        self.say(f"  data     {status['data_dir']}")
+        self.say(f"  log      {log}")
 
     @contextmanager
     def bar(self, description: str, total: int | None = None) -> Iterator[TaskID]:

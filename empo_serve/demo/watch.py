@@ -71,14 +71,10 @@ class Watch:
     def is_training(self) -> bool:
         return any(u.state == UpdateState.TRAINING for u in self.updates.values())
 
-    async def summary(self) -> str:
-        """What serves, in one line."""
-        status = await self._get("/admin/v1/status")
-        engine = status["engine"]
-        return (
-            f"{status['model']} on the {engine['kind']} engine {engine['version']}, "
-            f"{status['live']} live, learning {'on' if status['learning']['enabled'] else 'off'}"
-        )
+    async def status(self) -> dict[str, Any]:
+        """What serves, in the words of the server."""
+        status: dict[str, Any] = await self._get("/admin/v1/status")
+        return status
 
     async def run(self) -> None:
         """Poll for ever."""

@@ -21,7 +21,7 @@ def chosen_label(answer: str, options: Mapping[str, str]) -> str:
     ):
         hits = [next(filter(None, found.groups())) for found in re.finditer(pattern, answer)]
         if hits:
-            return hits[-1].upper()
+            return str(hits[-1]).upper()
     said = _padded(answer)
     texts = {label: _padded(text) for label, text in options.items() if text}
     named = [label for label, text in texts.items() if text in said]

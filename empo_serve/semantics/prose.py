@@ -12,6 +12,7 @@ from empo_serve.semantics.sentences import (
     is_unfinished,
     split_sentences,
 )
+from empo_serve.semantics.yes_no import polarity
 
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,80}?)\*\*|`([^`\n]{1,80})`")
 _LEAD_IN = re.compile(
@@ -86,8 +87,8 @@ _PARTICIPLE = re.compile(
 )
 _APPOSITION = re.compile(
     r",\s+(?:which|who|whose|where|when|because|since|as|so|with|a|an|the|located|known|based|situated"
-    r"|though|although|but|not|after|before|while|also|capital|one of|at|due|thanks|for|and (?:its?|is|has))\b"
-    r"|\s+(?:because|since|although|though|which|due to)\s|;\s|\s+[–—-]\s+",
+    r"|though|although|but|not|after|before|while|also (?:known|called)|capital|one of|at|due|thanks|for|and (?:its?|is|has))\b"
+    r"|\s+(?:because|since|although|though|due to)\s|;\s|(?<=\w{3})\s+[–—-]\s+(?=[A-Za-z]{2})",
     re.I,
 )
 _NUMBER_QUESTION = re.compile(
@@ -102,6 +103,10 @@ _VALUE = re.compile(r"[-−+]?[$€£]?\s?\d")
 
 def answer_in_prose(question: str, text: str) -> str:
     """The part of `text` that answers, or "" when every sentence refuses, chats or breaks off."""
+    if is_yes_no(question):
+        said = [polarity(question, sentence) for sentence in split_sentences(text)]
+        if any(said_yes is not None for said_yes in said):
+            return "Yes" if next(s for s in said if s is not None) else "No"
     emphasis = [a or b for a, b in _EMPHASIS.findall(text)]
     sentences = [s for s in split_sentences(text) if not is_chatter(s) or after_hedge(s) != s]
     kept: list[str] = []
@@ -129,8 +134,10 @@ def answer_in_prose(question: str, text: str) -> str:
         return "" if wants_number and len(kept) > 1 else first
     if wants_number and len(kept) == 1 and _is_begun_sum(text):
         return ""
-    if is_yes_no(question) or options(question):
-        return " ".join(kept) if options(question) else kept[0]
+    if options(question):
+        return " ".join(kept)
+    if is_yes_no(question):
+        return kept[0]
     if len(kept) > 1 and (wants_number or _is_conclusion(kept[-1])):
         return _part(question, kept[-1])
     return _part(question, kept[0])
@@ -205,9 +212,14 @@ def _trim(text: str, asked: frozenset[str]) -> str:
         or participle[1].endswith(("ed", "en"))
     ):
         text = text[participle.end() :]
-    cut = _APPOSITION.search(text)
+    if "\\" in text:
+        return text.strip()  # LaTeX: a comma or a dash there belongs to the formula
+    cut = _APPOSITION.search(text) or _DESCRIPTION.search(text)
     if cut and cut.start() > 0:
-        text = text[: cut.start()]
+        head, tail = text[: cut.start()], text[cut.start() :]
+        # "in 1789, which lies in the 18th century", asked for the century
+        wanted = [w for w in words(tail) if _stem(w) in asked and w.lower() not in _EMPTY_SUBJECT]
+        text = text if wanted and not _new_words(head, asked | _NUMERALS) else head
     if not asked & {"when", "year", "date"}:
         text = re.sub(r"(?<=\w)\s+in \d{4}$", "", text)
     return text.strip()

@@ -96,4 +96,5 @@ def after_hedge(sentence: str) -> str:
 
 def is_unfinished(text: str) -> bool:
     """Does the text break off in the middle of a sentence?"""
-    return bool(_DANGLING.search(text.rstrip()))
+    text = text.rstrip()
+    return " " in text and bool(_DANGLING.search(text))

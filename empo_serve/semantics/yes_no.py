@@ -8,7 +8,7 @@ from empo_serve.semantics.questions import fold_word as fold
 from empo_serve.semantics.questions import question_words, words
 
 _YES = "yes|yeah|yep|true|correct|indeed|absolutely|definitely|certainly|sí|si|oui|ja|sim|да|是的?|对|はい"
-_NO = "no|nope|nah|false|incorrect|wrong|never|non|nein|não|нет|不是?|不对|いいえ"
+_NO = "no|nope|nah|don['’]t|false|incorrect|wrong|never|non|nein|não|нет|不是?|不对|いいえ"
 _LEADING = re.compile(
     rf"^\W*(?:(?:absolutely|definitely|certainly|of course)\s+(?P<not>not)\b|(?P<no>{_NO})|(?P<yes>{_YES}))"
     r"(?=$|[\s,.;:!)*。，])",

@@ -132,7 +132,14 @@ class _Server:
         starting.result()
         log.info("ready after %.1f s", time.perf_counter() - started)
         print(self._summary(data_dir), flush=True)
-        await stopping
+        # Users need no scorer, so readiness does not wait for its models; but a scorer that cannot
+        # start at all is a mistake that the operator must see now, not at the first query.
+        scorer_ready = asyncio.create_task(scorer.wait_ready())
+        await asyncio.wait({scorer_ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if scorer_ready.done():
+            scorer_ready.result()
+            await stopping
+        scorer_ready.cancel()
         self._is_stopping = True
         log.info("stopping: running requests may finish")
         await updates.stop()
@@ -158,7 +165,7 @@ class _Server:
         await self._rollout.start()
 
         stack.push_async_callback(scorer.close)
-        await scorer.start()
+        scorer.start()  # loads its models while the engine starts
 
         self._phase = "starting the engine"
         if config.engine.kind == "attached":

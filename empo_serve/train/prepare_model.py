@@ -52,6 +52,8 @@ def prepare_model(source: str, dest: Path, dtype: str) -> None:
 
 def _convert_gguf(file: Path, dest: Path, dtype: str) -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
+    if not sys.stderr.isatty():
+        os.environ["TQDM_DISABLE"] = "1"  # a bar of progress in a log file is noise
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils import logging

@@ -49,8 +49,7 @@ from empo_serve.train.step import accumulate_gradients, check_finite, completion
 def run(job_dir: Path) -> None:
     """Run the job in `job_dir`. Raises JobError if that cannot be done; then nothing is published.
 
-    A job that is finished already is left alone. Lowers the priority of this process by
-    `train.nice`.
+    A job that is finished already is left alone.
     """
     started = time.monotonic()
     job_dir = job_dir.absolute()
@@ -64,7 +63,6 @@ def run(job_dir: Path) -> None:
         except BlockingIOError as e:
             raise JobError(f"another trainer is at work on {job_dir}") from e
         _remove_leftovers(job_dir)
-        os.nice(job.train.nice)
         torch.set_num_threads(job.train.threads or len(os.sched_getaffinity(0)))
         _train(job, job_dir, started)
 

@@ -69,7 +69,7 @@ def make_group(group_id: int, clusters: list[int], seed: int = 0) -> JobGroup:
 
 
 def make_job(model: Path, groups: list[JobGroup] | None = None, **train: Any) -> Job:
-    settings = {"rank": 4, "alpha": 8.0, "learning_rate": 1e-2, "nice": 0, "threads": 1, **train}
+    settings = {"rank": 4, "alpha": 8.0, "learning_rate": 1e-2, "threads": 1, **train}
     if groups is None:
         groups = [make_group(1, [0, 0, 0, 1]), make_group(2, [0, 1, 1, 2]), make_group(3, [0, 0])]
     return Job(
