@@ -56,10 +56,11 @@ _LITERAL = re.compile(
     re.I,
 )
 _ABOUT = re.compile(
-    r"^(?:about|approximately|approx\.?|roughly|around|exactly|only|just|nearly|almost|precisely|a total of"
+    r"^(?:about|approximately|some|over|approx\.?|roughly|around|exactly|only|just|nearly|almost|precisely|a total of"
     r"|≈|~)\s*",
     re.I,
 )
+_DIGITS = re.compile(r"-?(?<![\w.,])\d[\d,]*(?:\.\d+)?(?:/\d+)?(?!\w)")
 _MAX_LENGTH = 120
 
 
@@ -101,6 +102,31 @@ def parse_quantity(text: str) -> Quantity | None:
     if named is None:
         return None
     return Quantity(value, unit or named)
+
+
+def only_number(text: str, asked: str) -> Quantity | None:
+    """The one number in a sentence, in digits or words, besides those of the question."""
+    text = _plain(text)
+    digits = _DIGITS.findall(_plain(asked))
+    found = [d for d in _DIGITS.findall(text) if d not in digits]
+    if found:
+        return parse_quantity(found[0]) if len(found) == 1 else None
+    tokens = re.findall(r"[a-z]+(?:-[a-z]+)*", text)
+    known = set(re.findall(r"[a-z]+(?:-[a-z]+)*", asked.lower()))
+    runs: list[Quantity] = []
+    i = 0
+    while i < len(tokens):
+        # "one" and "second" are mostly no numbers within a sentence.
+        is_number = tokens[i] not in known | {"one", "a", "an", "and", "second", "first"}
+        spoken = _spoken(" ".join(tokens[i : i + 12])) if is_number else None
+        if spoken is None:
+            i += 1
+            continue
+        runs.append(Quantity(spoken[0], ""))
+        i += max(
+            1, len(" ".join(tokens[i : i + 12]).replace("-", " ").split()) - len(spoken[1].split())
+        )
+    return runs[0] if len(runs) == 1 else None
 
 
 def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
@@ -145,7 +171,9 @@ def _plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).lower().strip()
     text = text.replace("⁄", "/").replace("−", "-").replace("–", "-").replace("\\$", "$")
     text = re.sub(r"\\(?:text|mathrm)\{([^{}]*)\}", r" \1", text).replace("\\%", "%")
-    text = re.sub(r"^(?:minus|negative) (?=[$€£\d])", "-", text.strip(" .!\"'*`"))
+    text = re.sub(
+        r"^(?:minus|negative) (?=[$€£\d])", "-", text.rstrip(" .!\"'*`").lstrip(" !\"'*`")
+    )
     while about := _ABOUT.match(text):
         text = text[about.end() :]
     return text

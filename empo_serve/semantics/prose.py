@@ -71,6 +71,10 @@ _EMPTY_SUBJECT = frozenset(
         "lo",
         "un",
         "una",
+        "une",
+        "ein",
+        "eine",
+        "einen",
         "den",
         "dem",
         "des",
@@ -82,7 +86,7 @@ _EMPTY_SUBJECT = frozenset(
 _PARTICIPLE = re.compile(
     r"^(?:also |often |commonly |originally |usually )?"
     r"(?:(?:called|named|known as|equal to|spelled|given by|considered|located in)\s+"
-    r"|(\w+)\s+(?:by|in|on|at|from|to|as|for)\s+)",
+    r"|(?:\w+\s+by|(\w+)\s+(?:in|on|at|from|to|as|for))\s+)",
     re.I,
 )
 _APPOSITION = re.compile(
@@ -91,6 +95,15 @@ _APPOSITION = re.compile(
     r"|\s+(?:because|since|although|though|due to)\s|;\s|(?<=\w{3})\s+[–—-]\s+(?=[A-Za-z]{2})",
     re.I,
 )
+# "Canberra, home of the parliament", but not "Paris, Lyon and Nice"
+_DESCRIPTION = re.compile(
+    r"(?P<name>[A-Z]\w+(?: [A-Z]\w+){0,3}), (?!.*(?:,|\b(?:and|or|y|et|und)\b))[a-z]\w*(?: \S+){2,}$"
+)
+# A subject that only points back at the question: "the mixture", "das Drama", "l'auteur"
+_DEFINITE = re.compile(
+    r"(?:[Tt]h(?:e|is|at)|[Mm]y)(?: [a-z]+){1,2}|(?:[Ll]['’]|(?:[Ll][aeo]|[Ee]l|[Dd](?:er|ie|as)) )\w+"
+)
+_PERIOD_QUESTION = re.compile(r"\b(?:which|what) (century|decade|millennium)\b", re.I)
 _NUMBER_QUESTION = re.compile(
     r"\bhow (?:many|much|far|long|old|tall|high|fast|big|heavy|wide|deep)\b|\bcalculate\b|\bcompute\b|\bwhat is \W*\d"
     r"|\b(?:price|sum|product|total|average|number of|percent|cost|profit|remaining|difference)\b",
@@ -98,7 +111,6 @@ _NUMBER_QUESTION = re.compile(
 )
 _EQUATION = re.compile(r"(?<![<>=!:])=(?![=>])")
 _ASSIGNMENT = re.compile(r"\b([A-Za-z])\s*=\s*")
-_VALUE = re.compile(r"[-−+]?[$€£]?\s?\d")
 
 
 def answer_in_prose(question: str, text: str) -> str:
@@ -154,6 +166,10 @@ def _part(question: str, sentence: str) -> str:
     while (lead := _LEAD_IN.match(text)) and text[lead.end() :]:
         text = text[lead.end() :]
     text = after_hedge(text)
+    if period := _PERIOD_QUESTION.search(question):
+        named = re.findall(rf"\S+ {period[1]}", text, re.I)
+        if len(named) == 1:
+            return str(named[0])
     asked = question_words(question)
     asked |= {_stem(w) for w in asked}
     for copula in _COPULA.finditer(f" {text}", 1):
@@ -164,7 +180,9 @@ def _part(question: str, sentence: str) -> str:
             return _value(_trim(right, asked))
         if not _new_words(_trim(right, asked), asked):
             return _value(_trim(left, asked))
-    if len(words(text)) <= 12:
+    if len(words(text)) <= 14 and not {"when", "year"} & asked:
+        text = re.sub(r"(?<=\w) in \d{4}$", "", text)
+    if len(words(text)) <= 14 and not _is_formula(text):
         text = _without_echo(text, asked)
     starting = re.match(r"(?:es|ist|est|is|im|c['’]est)\s+(.+)$", text, re.I)
     if starting:
@@ -176,7 +194,9 @@ def _is_echo(left: str, asked: frozenset[str]) -> bool:
     """Is the subject the question's own? One more common noun ("the capital city of ...") may be."""
     new = _new_words(left, asked)
     known = len([w for w in words(left) if _stem(w) in asked and w.lower() not in _EMPTY_SUBJECT])
-    return not new or (len(new) == 1 and known >= 2 and new[0].islower())
+    if not new or _DEFINITE.fullmatch(left):
+        return True
+    return len(new) == 1 and known >= 2 and new[0].islower()
 
 
 def _without_echo(text: str, asked: frozenset[str]) -> str:
@@ -212,17 +232,19 @@ def _trim(text: str, asked: frozenset[str]) -> str:
         or participle[1].endswith(("ed", "en"))
     ):
         text = text[participle.end() :]
-    if "\\" in text:
-        return text.strip()  # LaTeX: a comma or a dash there belongs to the formula
-    cut = _APPOSITION.search(text) or _DESCRIPTION.search(text)
-    if cut and cut.start() > 0:
-        head, tail = text[: cut.start()], text[cut.start() :]
-        # "in 1789, which lies in the 18th century", asked for the century
-        wanted = [w for w in words(tail) if _stem(w) in asked and w.lower() not in _EMPTY_SUBJECT]
-        text = text if wanted and not _new_words(head, asked | _NUMERALS) else head
+    if _is_formula(text):
+        # A comma or a dash there belongs to the formula.
+        return re.split(r"(?<=\$),?\s+(?:where|which|since|because|as|with|for)\b", text)[0].strip()
+    cut = _APPOSITION.search(text) or _DESCRIPTION.match(text)
+    if cut:
+        text = text[: cut.end("name") if cut.re is _DESCRIPTION else cut.start()] or text
     if not asked & {"when", "year", "date"}:
         text = re.sub(r"(?<=\w)\s+in \d{4}$", "", text)
     return text.strip()
+
+
+def _is_formula(text: str) -> bool:
+    return "\\" in text or "$" in text or "^" in text
 
 
 def _value(text: str) -> str:
@@ -253,4 +275,5 @@ def _is_conclusion(sentence: str) -> bool:
 def _is_begun_sum(text: str) -> bool:
     """A sum that a long sentence has begun with, and no end: "he needs 200 / 10 = 20"."""
     is_open = not text.rstrip().endswith((".", "!", "?"))
-    return is_open and len(words(text)) > 8 and bool(_EQUATION.search(text))
+    num_words = len(re.findall(r"(?<!\\)\b[A-Za-z]{2,}", text))
+    return is_open and num_words > 5 and bool(_EQUATION.search(text))

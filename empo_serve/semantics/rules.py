@@ -18,12 +18,11 @@ from empo_serve.semantics.lists import list_items
 from empo_serve.semantics.math_workers import MathWorkers
 from empo_serve.semantics.names import same_name
 from empo_serve.semantics.normalize import looks_like_math, normalize
-from empo_serve.semantics.numbers import Quantity, parse_quantity, same_quantity
+from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity, same_quantity
 from empo_serve.semantics.questions import fold_word, options, question_words, wants_order, words
 
 _SHORT = 3  # words
 _TIME_QUESTION = re.compile(r"\b(?:when|what time|at what|date|day|what year|which year)\b", re.I)
-_DIGITS = re.compile(r"[-−]?\d[\d,.]*")
 _STOP = frozenset(
     [*"the a an is are was were be been it its this that there they he she him his her".split()]  # noqa: SIM905
     + [*"of in on at to for by as and so do does did has have had i you".split()]  # noqa: SIM905
@@ -44,9 +43,7 @@ class _Reading:
         whole = parse_quantity(self.text)
         if whole or looks_like_math(self.text):
             return whole
-        asked = set(_DIGITS.findall(self.question[-4000:]))
-        found = [d.rstrip(".,") for d in _DIGITS.findall(self.text[:400]) if d not in asked]
-        return parse_quantity(found[0]) if len(found) == 1 and len(self.text) < 400 else None
+        return only_number(self.text, self.question[-4000:]) if len(self.text) < 400 else None
 
     @cached_property
     def is_quantity(self) -> bool:
