@@ -1,0 +1,452 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_model import VOCABULARY, make_group, make_job, save_llama, save_qwen2
+
+import empo_serve.train.step as step_module
+from empo_serve.errors import JobError
+from empo_serve.train.forward import (
+    Completion,
+    can_pack,
+    packed_batches,
+    packed_logps,
+    plain_batches,
+    plain_logps,
+)
+from empo_serve.train.job import Job, read_result, write_job
+from empo_serve.train.model import load_model, trainable_parameters
+from empo_serve.train.trainer import run
+
+COMMAND = [sys.executable, "-m", "empo_serve.train.trainer"]
+PROMPT = (1, 20, 21, 22)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_llama(tmp_path_factory.mktemp("base") / "llama")
+
+
+def weights(job_dir: Path) -> dict[str, torch.Tensor]:
+    return load_file(job_dir / "adapter" / "adapter_model.safetensors")
+
+
+def digests(job_dir: Path) -> dict[str, str]:
+    result = read_result(job_dir)
+    assert result is not None
+    return result.files
+
+
+def logps_of(job: Job, job_dir: Path, adapter: Path | None) -> list[float]:
+    """Summed log-probability of each sample of the first group, under an adapter."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base: Any = AutoModelForCausalLM.from_pretrained(job.base_model.path, dtype=torch.float32)
+    if adapter is not None:
+        base = PeftModel.from_pretrained(base, adapter)
+    group = job.groups[0]
+    rows = plain_batches(
+        [[Completion(i, group.prompt_token_ids, s.token_ids) for i, s in enumerate(group.samples)]],
+        10**6,
+    )[0]
+    with torch.no_grad():
+        logps = plain_logps(base.eval(), rows, job.temperature)
+    by_index = {
+        row.completions[0].index: float(x.sum()) for row, x in zip(rows, logps, strict=True)
+    }
+    return [by_index[i] for i in range(len(group.samples))]
+
+
+# ---- a whole job
+
+
+def test_a_job_gives_an_adapter_metrics_and_a_result(
+    tmp_path: Path, model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job_dir = tmp_path / "1"
+    write_job(job_dir, make_job(model, beta=0.02))
+    run(job_dir)
+
+    result = read_result(job_dir)
+    assert result is not None
+    assert result.status == "trained"
+    metrics = result.metrics
+    assert (metrics.step, metrics.groups, metrics.groups_without_signal) == (1, 3, 1)
+    assert metrics.samples == 10
+    assert metrics.grad_norm is not None
+    assert metrics.grad_norm > 0
+    assert metrics.kl == 0  # a new adapter is the base model still
+    assert metrics.clip_fraction == 0
+    lines = (job_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["loss"] for line in lines] == [metrics.loss]
+    assert sorted(p.name for p in (job_dir / "adapter").iterdir()) == sorted(result.files)
+
+    tensors = weights(job_dir)
+    assert {t.dtype for t in tensors.values()} == {torch.float32}
+    assert all(name.startswith("base_model.model.model.layers.") for name in tensors)
+    assert len(tensors) == 2 * 2 * 7  # A and B, two layers, seven linear modules
+    assert all(tensors[name].any() for name in tensors if "lora_B" in name)
+    said = capfd.readouterr().err
+    assert "micro-batch 1/1" in said
+    assert "done: step 1" in said
+
+
+def test_a_finished_job_is_left_alone(
+    tmp_path: Path, model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_job(tmp_path / "1", make_job(model))
+    run(tmp_path / "1")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "1").rglob("*")}
+    capfd.readouterr()
+    run(tmp_path / "1")
+    assert "finished already" in capfd.readouterr().err
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "1").rglob("*")} == before
+
+
+def test_a_job_without_any_signal_is_skipped(tmp_path: Path, model: Path) -> None:
+    groups = [make_group(1, [0, 0, 0, 0]), make_group(2, [0, 0, 1, 1]), make_group(3, [0, 1, 2, 3])]
+    write_job(tmp_path / "1", make_job(model, groups))
+    run(tmp_path / "1")
+    result = read_result(tmp_path / "1")
+    assert result is not None
+    assert (result.status, result.metrics.groups_without_signal) == ("skipped", 3)
+    assert result.metrics.loss is None
+    assert not (tmp_path / "1" / "adapter").exists()
+
+
+def test_truncated_samples_are_not_in_the_loss_but_count_as_no_answer(
+    tmp_path: Path, model: Path
+) -> None:
+    group = make_group(1, [0, 0, 0, 1])
+    cut = replace(group.samples[0], truncated=True)
+    group = replace(group, samples=(*group.samples[:3], cut), semantic_ids=(0, 0, 0, 0))
+    write_job(tmp_path / "1", make_job(model, [group]))
+    run(tmp_path / "1")
+    result = read_result(tmp_path / "1")
+    assert result is not None
+    assert result.metrics.reward_mean == pytest.approx((3 * 0.75 - 0.5) / 4)
+    assert result.metrics.tokens == sum(len(s.token_ids) for s in group.samples[:3])
+
+
+# ---- what is learned
+
+
+@pytest.mark.parametrize("loss_type", ["dr_grpo", "dapo"])
+def test_chained_updates_make_the_consensus_more_probable(
+    tmp_path: Path, model: Path, loss_type: str
+) -> None:
+    group = make_group(1, [0, 0, 0, 0, 0, 0, 1, 2])
+    job = make_job(model, [group], beta=0.0, loss_type=loss_type)
+    before = logps_of(job, tmp_path, None)
+    parent: Path | None = None
+    for update in range(1, 5):
+        job = replace(job, update_id=update, parent_version=f"v{update - 1}")
+        write_job(
+            tmp_path / str(update),
+            job,
+            parent and parent / "adapter",
+            parent and parent / "optimizer.pt",
+        )
+        run(tmp_path / str(update))
+        parent = tmp_path / str(update)
+        result = read_result(parent)
+        assert result is not None
+        assert result.metrics.step == update  # the optimiser's own count goes on
+        assert result.metrics.kl is None
+    assert parent is not None
+    after = logps_of(job, tmp_path, parent / "adapter")
+    assert after[0] - before[0] > 0.5
+    assert after[6] - before[6] < after[0] - before[0]
+
+
+def test_the_optimizer_state_of_the_parent_matters(tmp_path: Path, model: Path) -> None:
+    write_job(tmp_path / "1", make_job(model))
+    run(tmp_path / "1")
+    second = replace(make_job(model), update_id=2, parent_version="v1")
+    adapter, state = tmp_path / "1" / "adapter", tmp_path / "1" / "optimizer.pt"
+    write_job(tmp_path / "with", second, adapter, state)
+    write_job(tmp_path / "without", second, adapter)
+    run(tmp_path / "with")
+    run(tmp_path / "without")
+    assert digests(tmp_path / "with") != digests(tmp_path / "without")
+
+
+def test_optimizer_state_of_another_adapter_is_refused(tmp_path: Path, model: Path) -> None:
+    write_job(tmp_path / "1", make_job(model))
+    write_job(tmp_path / "2", make_job(model, rank=2))
+    run(tmp_path / "1")
+    run(tmp_path / "2")
+    job = replace(make_job(model), update_id=3, parent_version="v2")
+    write_job(tmp_path / "3", job, tmp_path / "2" / "adapter", tmp_path / "1" / "optimizer.pt")
+    with pytest.raises(JobError, match="belongs to another adapter"):
+        run(tmp_path / "3")
+    assert read_result(tmp_path / "3") is None
+
+
+def test_kl_pulls_back_to_the_model_without_adapter(tmp_path: Path, model: Path) -> None:
+    group = make_group(1, [0, 0, 0, 1])
+    write_job(tmp_path / "1", make_job(model, [group], beta=0.0))
+    run(tmp_path / "1")
+    kls = []
+    parent = tmp_path / "1"
+    for update in range(2, 6):
+        job = make_job(model, [group], beta=100.0, learning_rate=3e-3)
+        job = replace(job, update_id=update, parent_version=f"v{update - 1}")
+        write_job(tmp_path / str(update), job, parent / "adapter")
+        run(tmp_path / str(update))
+        parent = tmp_path / str(update)
+        result = read_result(parent)
+        assert result is not None
+        kls.append(result.metrics.kl or 0.0)
+    assert kls[0] > kls[-1] > 0
+
+
+# ---- exactness
+
+
+def test_micro_batches_do_not_change_the_gradient(tmp_path: Path, model: Path) -> None:
+    for name, tokens in (("small", 64), ("large", 4096)):
+        groups = [make_group(i, [0, 0, 0, 1, 2, 2]) for i in range(4)]
+        write_job(tmp_path / name, make_job(model, groups, micro_batch_tokens=tokens))
+        run(tmp_path / name)
+    small, large = (read_result(tmp_path / name) for name in ("small", "large"))
+    assert small is not None
+    assert large is not None
+    assert small.metrics.grad_norm == pytest.approx(large.metrics.grad_norm, rel=1e-4)
+    assert small.metrics.loss == pytest.approx(large.metrics.loss, rel=1e-4)
+
+
+@pytest.mark.parametrize("family", [save_llama, save_qwen2])
+def test_packed_rows_give_the_numbers_and_the_gradient_of_plain_ones(
+    tmp_path: Path, family: Any
+) -> None:
+    base = family(tmp_path / "base")
+    job = make_job(base)
+    groups = [
+        [
+            Completion(10 * g + i, (1, 5 + g, 6, 7)[: 2 + g], tuple(range(8, 9 + i)))
+            for i in range(4)
+        ]
+        for g in range(3)
+    ]
+    results = []
+    for batches, logps_of in (
+        (packed_batches(groups, 32), packed_logps),
+        (plain_batches(groups, 64), plain_logps),
+    ):
+        model = load_model(job, tmp_path, torch.device("cpu"))
+        parameters = trainable_parameters(model)
+        torch.manual_seed(1)
+        for name, p in parameters.items():
+            if "lora_B" in name:  # zero at first: then A would have no gradient
+                torch.nn.init.normal_(p, std=0.1)
+        assert len(batches) > 1
+        logps = {}
+        for rows in batches:
+            indices = [c.index for row in rows for c in row.completions]
+            logps |= dict(zip(indices, logps_of(model, rows, 0.7), strict=True))
+        flat = torch.cat([logps[i] for i in sorted(logps)])
+        (flat * torch.linspace(-1, 1, len(flat))).sum().backward()
+        results.append((flat.detach(), {n: p.grad for n, p in parameters.items()}))
+    (packed, packed_grads), (plain, plain_grads) = results
+    torch.testing.assert_close(packed, plain, atol=2e-5, rtol=0)
+    for name, grad in plain_grads.items():
+        torch.testing.assert_close(packed_grads[name], grad, atol=2e-5, rtol=1e-4)
+
+
+def test_plain_log_probabilities_are_those_of_each_sequence_alone(model: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+    completions = [
+        Completion(0, PROMPT, (30, 31, 32)),
+        Completion(1, PROMPT[:2], (40,)),
+        Completion(2, (*PROMPT, 5, 6), (50, 51)),
+    ]
+    rows = plain_batches([completions], 4096)[0]
+    with torch.no_grad():
+        logps = plain_logps(base, rows, temperature=0.5)
+        for row, got in zip(rows, logps, strict=True):
+            ids = torch.tensor([row.prompt + row.completions[0].token_ids])
+            table = (base(ids).logits[0] / 0.5).log_softmax(-1)
+            n = len(row.prompt)
+            want = [table[n - 1 + t, x] for t, x in enumerate(row.completions[0].token_ids)]
+            torch.testing.assert_close(got, torch.stack(want), atol=1e-5, rtol=0)
+
+
+def test_a_model_with_sliding_windows_is_not_packed() -> None:
+    from transformers import AutoConfig
+
+    assert can_pack(AutoConfig.for_model("llama"))
+    assert can_pack(AutoConfig.for_model("qwen2"))
+    assert not can_pack(AutoConfig.for_model("mistral", sliding_window=64))
+    assert not can_pack(AutoConfig.for_model("gemma2"))
+
+
+def test_the_plain_form_trains_as_the_packed_one(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = make_job(model, beta=0.02)
+    write_job(tmp_path / "packed", job)
+    run(tmp_path / "packed")
+    monkeypatch.setattr(step_module, "can_pack", lambda config: False)
+    write_job(tmp_path / "plain", job)
+    run(tmp_path / "plain")
+    packed, plain = (read_result(tmp_path / name) for name in ("packed", "plain"))
+    assert packed is not None
+    assert plain is not None
+    assert packed.metrics.grad_norm == pytest.approx(plain.metrics.grad_norm, rel=1e-4)
+
+
+@pytest.mark.parametrize("batches", [packed_batches, plain_batches])
+@pytest.mark.parametrize("limit", [64, 100, 4096])
+def test_micro_batches_hold_every_completion_once_within_the_limit(
+    batches: Any, limit: int
+) -> None:
+    groups = [
+        [Completion(10 * g + i, (1,) * (3 + 9 * g), (2,) * (1 + 3 * i)) for i in range(8)]
+        for g in range(5)
+    ]
+    result = batches(groups, limit)
+    indices = [c.index for rows in result for row in rows for c in row.completions]
+    assert sorted(indices) == [10 * g + i for g in range(5) for i in range(8)]
+    for rows in result:
+        longest = max(row.num_tokens for row in rows)
+        padded = (
+            longest * len(rows) if batches is plain_batches else sum(r.num_tokens for r in rows)
+        )
+        assert padded <= limit
+
+
+# ---- determinism and death
+
+
+def test_the_seed_decides_the_adapter(tmp_path: Path, model: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        write_job(tmp_path / name, make_job(model, seed=seed))
+        run(tmp_path / name)
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    assert digests(tmp_path / "a") != digests(tmp_path / "c")
+
+
+@pytest.mark.parametrize("stage", ["update 1 from", "loaded", "micro-batch 2/", "done"])
+def test_a_killed_job_can_be_run_again_with_the_same_adapter(
+    tmp_path: Path, model: Path, stage: str
+) -> None:
+    # One micro-batch for each group, so that there is a middle to be killed in.
+    groups = [make_group(i, [0, 0, 0, 1, 2, 2]) for i in range(4)]
+    write_job(tmp_path / "killed", make_job(model, groups, micro_batch_tokens=64))
+    shutil.copytree(tmp_path / "killed", tmp_path / "undisturbed")
+    run(tmp_path / "undisturbed")
+
+    with subprocess.Popen(
+        [*COMMAND, str(tmp_path / "killed")], stderr=subprocess.PIPE, text=True
+    ) as trainer:
+        assert trainer.stderr is not None
+        for line in trainer.stderr:
+            if line.startswith(stage):
+                trainer.kill()
+                break
+        else:
+            pytest.fail(f"never said {stage!r}")
+    run(tmp_path / "killed")
+    assert digests(tmp_path / "killed") == digests(tmp_path / "undisturbed")
+
+
+def test_what_a_run_left_behind_before_its_result_is_written_anew(
+    tmp_path: Path, model: Path
+) -> None:
+    write_job(tmp_path / "1", make_job(model))
+    run(tmp_path / "1")
+    whole = digests(tmp_path / "1")
+    (tmp_path / "1" / "result.json").unlink()
+    (tmp_path / "1" / "adapter" / "adapter_model.safetensors").write_bytes(b"half")
+    (tmp_path / "1" / ".adapter.tmp").mkdir()
+    run(tmp_path / "1")
+    assert digests(tmp_path / "1") == whole
+    lines = (tmp_path / "1" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 1
+
+
+def test_two_trainers_never_work_on_one_job(tmp_path: Path, model: Path) -> None:
+    import fcntl
+
+    write_job(tmp_path / "1", make_job(model))
+    with open(tmp_path / "1" / "job.json", "rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(JobError, match="another trainer"):
+            run(tmp_path / "1")
+    run(tmp_path / "1")
+
+
+# ---- bad input
+
+
+def test_nan_from_the_sampler_fails_with_one_line_and_publishes_nothing(
+    tmp_path: Path, model: Path
+) -> None:
+    write_job(tmp_path / "1", make_job(model))
+    groups = tmp_path / "1" / "groups.jsonl"
+    groups.write_text(groups.read_text(encoding="utf-8").replace("-4.8", "NaN", 1))
+    trainer = subprocess.run(
+        [*COMMAND, str(tmp_path / "1")], capture_output=True, text=True, check=False
+    )
+    assert trainer.returncode == 1
+    assert trainer.stderr.startswith("error: ")
+    assert "finite" in trainer.stderr
+    assert trainer.stderr.count("\n") == 1
+    assert not (tmp_path / "1" / "adapter").exists()
+    assert read_result(tmp_path / "1") is None
+
+
+def test_a_model_that_gives_nan_publishes_nothing(tmp_path: Path) -> None:
+    from transformers import LlamaForCausalLM
+
+    base = save_llama(tmp_path / "base")
+    broken = LlamaForCausalLM.from_pretrained(base)
+    torch.nn.init.constant_(broken.model.norm.weight, float("nan"))
+    broken.save_pretrained(base)
+    write_job(tmp_path / "1", make_job(base, beta=0.0))
+    with pytest.raises(JobError, match="is not finite"):
+        run(tmp_path / "1")
+    assert not (tmp_path / "1" / "adapter").exists()
+    assert not (tmp_path / "1" / "optimizer.pt").exists()
+
+
+def test_tokens_of_another_model_are_refused(tmp_path: Path, model: Path) -> None:
+    group = make_group(1, [0, 0, 0, 1])
+    write_job(tmp_path / "1", make_job(model, [replace(group, prompt_token_ids=(1, VOCABULARY))]))
+    with pytest.raises(JobError, match="vocabulary of 128"):
+        run(tmp_path / "1")
+
+
+def test_a_base_model_without_weights_is_one_line(tmp_path: Path) -> None:
+    base = save_llama(tmp_path / "base")
+    (base / "model.safetensors").unlink()
+    write_job(tmp_path / "1", make_job(base))
+    with pytest.raises(JobError, match="cannot load the base model") as error:
+        run(tmp_path / "1")
+    assert "\n" not in str(error.value)
+
+
+def test_a_directory_that_is_no_job_exits_with_1(tmp_path: Path) -> None:
+    started = time.monotonic()
+    trainer = subprocess.run(
+        [*COMMAND, str(tmp_path / "none")], capture_output=True, text=True, check=False
+    )
+    assert trainer.returncode == 1
+    assert trainer.stderr.startswith("error: cannot read")
+    assert time.monotonic() - started < 60
+    assert os.listdir(tmp_path) == []
