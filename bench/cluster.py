@@ -55,7 +55,9 @@ def equivalence(lines: list[dict[str, Any]], method: str, show: bool) -> None:
             for category in (line["category"], "ALL"):
                 counts[category][outcome] += 1
             if show and said_same != line["same"]:
-                print(f"  {outcome} {line['category']} [{verdict.method}] {line['question'][:80]!r}")
+                print(
+                    f"  {outcome} {line['category']} [{verdict.method}] {line['question'][:80]!r}"
+                )
                 print(f"       {line['a'][-100:]!r}\n       {line['b'][-100:]!r}")
     finally:
         judge.close()

@@ -20,7 +20,8 @@ _DATES = tuple(
     )
 )
 _WORD_DAY = re.compile(
-    r"\b(?:(?:twenty|thirty)[- ])?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
+    r"\b(?:(?:twenty|thirty)[- ])?(?:first|second|third|fourth|fifth|sixth|seventh|eighth"
+    r"|ninth|tenth"
     r"|eleventh|twelfth|\w+teenth|twentieth|thirtieth)\b",
     re.I,
 )

@@ -17,8 +17,8 @@ from empo_serve.semantics.questions import is_yes_no, options
 from empo_serve.semantics.sentences import after_hedge, is_refusal, split_sentences
 from empo_serve.semantics.yes_no import polarity
 
-_MAX_COMPLETION = 200_000  # characters; the answer of a longer one is looked for at its end
-_THINK = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.S | re.I)
+_MAX_COMPLETION = 100_000  # characters; the answer of a longer one is looked for at its end
+_THINK = re.compile(r"</?think(?:ing)?>", re.I)
 _NEXT_QUESTION = re.compile(
     r"\n\s*(?:\**(?:Q|Question|User|Human|Problem|Exercise|Frage|Pregunta)(?: ?\d+)?\**\s*[:.)]"
     r"|###+ *(?:Question|Problem|User|Human)\b|<\|?(?:im_start|user|endoftext))",
@@ -33,10 +33,12 @@ _WORD_FOR_ANSWER = (
     r"(?:answer|solution|result|antwort|lösung|ergebnis|réponse|reponse|respuesta|resposta|risposta"
     r"|svar|antwoord|odpowiedź|ответ|cevap)"
 )
+_QUALITY = r"(?:(?:final|correct|right|best) )?"
 _MARKER = re.compile(
     r"####[ \t]*"
-    rf"|(?:^|(?<=[\s*#.!?(]))(?:the |my |so |la |die |el )*(?:(?:final|correct|right|best) )*{_WORD_FOR_ANSWER}"
-    r"(?:[ \t]*\**[ \t]*[:：]\**|\**[ \t]+(?:is|would be|must be|ist|est|es|è|é)\b:?)[ \t]*\**[ \t]*"
+    rf"|(?:^|(?<=[\s*#.!?(]))(?:(?:the|my|la|die|el) )?{_QUALITY}{_QUALITY}{_WORD_FOR_ANSWER}"
+    r"(?:[ \t]*\**[ \t]*[:：]\**|\**[ \t]+(?:is|would be|must be|ist|est|es|è|é)\b:?)"
+    r"[ \t]*\**[ \t]*"
     r"|(?:^|(?<=\n))[ \t]*\**A(?:nswer)?\**[ \t]*:\**[ \t]*"
     rf"|(?:^|(?<=\n))#+[ \t]*(?:final )?{_WORD_FOR_ANSWER}[ \t]*:?[ \t]*(?=\n)"
     r"|(?:答案(?:是|为)?|答え(?:は)?|回答)[ \t]*[:：]?[ \t]*",
@@ -125,11 +127,17 @@ def _finish(question: str, answer: str) -> str:
 
 
 def _without_thinking(text: str) -> str:
-    text = _THINK.sub("", text)
-    _, end, tail = text.rpartition("</think>")
-    if end:  # the opening tag was part of the prompt
-        text = tail
-    return re.split(r"<think(?:ing)?>", text, flags=re.I)[0]
+    """An unclosed thought runs to the end; what an unopened one closes began in the prompt."""
+    kept: list[str] = []
+    start, is_thinking = 0, False
+    for tag in _THINK.finditer(text):
+        is_closing = tag[0][1] == "/"
+        if not is_closing and not is_thinking:
+            kept.append(text[start : tag.start()])
+        elif is_closing and not is_thinking:
+            kept.clear()
+        is_thinking, start = not is_closing, tag.end()
+    return "".join(kept) if is_thinking else "".join(kept) + text[start:]
 
 
 def _boxed(text: str) -> str | None:

@@ -10,7 +10,8 @@ from empo_serve.semantics.numbers import parse_quantity
 
 _SEPARATOR = re.compile(
     r"\s*(?:\n|;|,\s+(?:(?:and|or|then|followed by|finally|lastly)\s+)*|,(?!\d{3}\b)"
-    r"|\s+(?:and|or|und|et|y|e|&|then|followed by)\s+(?:(?:then|finally|lastly)\s+)?|→|->|\s\d[.)]\s)\s*",
+    r"|\s+(?:and|or|und|et|y|e|&|then|followed by)\s+(?:(?:then|finally|lastly)\s+)?|→|->"
+    r"|\s\d[.)]\s)\s*",
     re.I,
 )
 _LABEL = re.compile(

@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 
 from empo_serve.semantics.normalize import normalize
-from empo_serve.semantics.questions import fold_word, question_words
+from empo_serve.semantics.questions import fold_word, question_words, words
 
 _PERSON_QUESTION = re.compile(
     r"\b(?:who|whom|whose|author|president|king|queen|inventor|painter|composer)\b", re.I
 )
 _TITLES = frozenset(
-    "king queen president emperor pope saint sir lord lady dr doctor mr mrs ms prof professor general"  # noqa: SIM905
-    " captain prince princess author singer".split()
+    words(
+        "king queen president emperor pope saint sir lord lady dr doctor mr mrs ms prof professor"
+        " general captain prince princess author singer"
+    )
 )
 _GENERIC = re.compile(
-    r"^(?:city|town|river|lake|mount|island|planet|country|element|language|republic|state) of (?=\S)"
+    r"^(?:city|town|river|lake|mount|island|planet|country|element|language|republic"
+    r"|state) of (?=\S)"
     r"|^(?:city|town|river|planet|element|country) (?=\S)|(?<=\S) (?:city|river)$"
 )
 

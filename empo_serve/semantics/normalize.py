@@ -19,7 +19,7 @@ def normalize(text: str) -> str:
     text = re.sub(r"\s+", " ", text).strip()
     if looks_like_math(text):
         return re.sub(r"\s+|\\[,;!]|\\(?:left|right)(?![a-z])", "", text).strip("$.")
-    text = _without_accents(text.casefold())
+    text = without_accents(text.casefold())
     if not _SIGNS_MATTER.search(text):
         text = re.sub(r"[^\w\s'-]|(?<!\w)['-]|['-](?!\w)", " ", text)
         text = re.sub(r"(?<=\w)-(?=\w)", " ", text)
@@ -40,8 +40,14 @@ def looks_like_math(text: str) -> bool:
     return bool(_MATH.search(text))
 
 
-def _without_accents(text: str) -> str:
-    # Only marks of Latin, Greek and Cyrillic: the voicing marks of kana make other words.
+def has_signs(text: str) -> bool:
+    """Are there signs or digits that words alone do not show ("C++", "-5")?"""
+    return bool(_SIGNS_MATTER.search(text))
+
+
+def without_accents(text: str) -> str:
+    """Without the diacritics of Latin, Greek and Cyrillic letters."""
+    # Not every combining mark: the voicing marks of kana make other words.
     decomposed = unicodedata.normalize("NFD", text)
     kept = "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
     return unicodedata.normalize("NFC", kept)

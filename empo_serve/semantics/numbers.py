@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 _SMALL = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"  # noqa: SIM905
-        " fifteen sixteen seventeen eighteen nineteen".split()
-    )
-} | {
-    "twenty": 20, "thirty": 30, "forty": 40, "fourty": 40, "fifty": 50, "sixty": 60,
-    "seventy": 70, "eighty": 80, "ninety": 90, "dozen": 12,
+    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
+    "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14,
+    "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20,
+    "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
+    "ninety": 90, "dozen": 12,
 }  # fmt: skip
 _ORDINALS = {
     "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
@@ -49,14 +46,16 @@ for _dimension, _table in {
 _LITERAL = re.compile(
     r"(?P<sign>[-+])?\s?(?P<currency>[$€£])?\s?(?P<sign2>-)?"
     r"(?:(?P<whole>\d+)\s+(?=\d+/\d))?"
-    r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[ \u202f]\d{3})+(?![\d])|\d+(?:[.,]\d+)?|\.\d+)"
+    r"(?P<number>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d{1,3}(?:[ \u202f]\d{3})+(?![\d])"
+    r"|\d+(?:[.,]\d+)?|\.\d+)"
     r"(?:\s*/\s*(?P<denominator>\d+))?"
     r"(?:\s*(?:[x×*·]\s*10\s*(?:\^|\*\*)\s*\{?|e)(?P<exponent>[-+]?\d{1,3})\}?)?"
     r"(?P<ordinal>(?<=\d)(?:st|nd|rd|th)\b)?",
     re.I,
 )
 _ABOUT = re.compile(
-    r"^(?:about|approximately|some|over|approx\.?|roughly|around|exactly|only|just|nearly|almost|precisely|a total of"
+    r"^(?:about|approximately|some|over|approx\.?|roughly|around|exactly|only|just|nearly"
+    r"|almost|precisely|a total of"
     r"|≈|~)\s*",
     re.I,
 )
@@ -160,8 +159,8 @@ def _one_is_bare_degree(a: str, b: str) -> bool:
 
 
 def _asked_unit(question: str) -> str | None:
-    for found in re.finditer(r"\b(?:in|how many) (?:\w+ )?(\w+)", question[-2000:], re.I):
-        unit = _singular(found[1].lower())
+    for found in re.finditer(r"\bhow many (\w+)|\bin (?:\w+ )?(\w+s)\b", question[-2000:], re.I):
+        unit = _singular((found[1] or found[2]).lower())
         if unit in _UNITS and len(unit) > 2:
             return unit
     return None
@@ -224,9 +223,9 @@ def _spoken(text: str) -> tuple[Fraction, str] | None:
             current += Fraction(1, _PARTS[part])
             rest = tokens[i + 3 :]
             return sign * (total + current), " ".join(rest)
-        elif token == "and" and used and following in _SMALL and (total or current >= 100):
-            pass
-        elif token in ("a", "an") and used == 0 and following in ("hundred", *_SCALES, *_PARTS):
+        elif (token == "and" and used and following in _SMALL and (total or current >= 100)) or (
+            token in ("a", "an") and used == 0 and following in ("hundred", *_SCALES, *_PARTS)
+        ):
             pass
         else:
             break
@@ -256,7 +255,7 @@ def _singular(name: str) -> str:
 
 
 def _compound(value: Fraction, rest: str) -> Quantity | None:
-    """ "12 euros and 50 cents", "1 hour 50 minutes": a larger unit, then a smaller one."""
+    """As in "12 euros and 50 cents", "1 hour 50 minutes": a larger unit, then a smaller one."""
     parts = re.match(r"([^\W\d]+|[$€£])\s*(?:,|and)?\s+(.+)$", rest)
     if not parts:
         return None

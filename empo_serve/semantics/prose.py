@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from empo_serve.semantics.lists import list_items
 from empo_serve.semantics.questions import fold_word, is_yes_no, options, question_words, words
 from empo_serve.semantics.sentences import (
     after_hedge,
@@ -16,73 +17,27 @@ from empo_serve.semantics.yes_no import polarity
 
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,80}?)\*\*|`([^`\n]{1,80})`")
 _LEAD_IN = re.compile(
-    r"^(?:so|therefore|thus|hence|then|and|well|in conclusion|in summary|overall|finally|consequently"
-    r"|as a result|this (?:means|implies)(?: that)?|that means|we (?:get|have|find|obtain)(?: that)?)\b,?\s+",
+    r"^(?:so|therefore|thus|hence|then|and|well|in conclusion|in summary|overall|finally"
+    r"|consequently"
+    r"|as a result|this (?:means|implies)(?: that)?|that means|we (?:get|have|find"
+    r"|obtain)(?: that)?)\b,?\s+",
     re.I,
 )
 _COPULA = re.compile(
-    r"\s(?:is|are|was|were|equals|=|would be|will be|stands for|ist|sind|war|est|sont|es|son|è|é)\s+"
+    r"\s(?:is|are|was|were|equals|=|would be|will be|stands for|ist|sind|war|est|sont|es"
+    r"|son|è|é)\s+"
     r"|(?<=\w)['’]s\s+(?=\w+$)|是",
     re.I,
 )
 _EMPTY_SUBJECT = frozenset(
-    [
-        "it",
-        "this",
-        "that",
-        "there",
-        "they",
-        "he",
-        "she",
-        "these",
-        "those",
-        "answer",
-        "result",
-        "solution",
-        "value",
-        "total",
-        "final",
-        "correct",
-        "right",
-        "number",
-        "sum",
-        "name",
-        "the",
-        "a",
-        "an",
-        "of",
-        "in",
-        "for",
-        "to",
-        "and",
-        "its",
-        "one",
-        "which",
-        "word",
-        "who",
-        "el",
-        "la",
-        "le",
-        "les",
-        "der",
-        "die",
-        "das",
-        "und",
-        "lo",
-        "un",
-        "una",
-        "une",
-        "ein",
-        "eine",
-        "einen",
-        "den",
-        "dem",
-        "des",
-        "du",
-        "de",
-        "et",
-    ]
+    words(
+        "it this that there they he she these those answer result solution value total final"
+        " correct right number sum name the a an of in for to and its one which word who el la"
+        " le les der die das und lo un una une ein eine einen den dem des du de et"
+    )
 )
+# They turn the meaning around, wherever they come from.
+_NEVER_ECHO = frozenset(words("not no never without neither nor minus negative"))
 _PARTICIPLE = re.compile(
     r"^(?:also |often |commonly |originally |usually )?"
     r"(?:(?:called|named|known as|equal to|spelled|given by|considered|located in)\s+"
@@ -91,21 +46,25 @@ _PARTICIPLE = re.compile(
 )
 _APPOSITION = re.compile(
     r",\s+(?:which|who|whose|where|when|because|since|as|so|with|a|an|the|located|known|based|situated"
-    r"|though|although|but|not|after|before|while|also (?:known|called)|capital|one of|at|due|thanks|for|and (?:its?|is|has))\b"
+    r"|though|although|but|not|after|before|while|also (?:known|called)|capital|one of|at"
+    r"|due|thanks|for|and (?:its?|is|has))\b"
     r"|\s+(?:because|since|although|though|due to)\s|;\s|(?<=\w{3})\s+[–—-]\s+(?=[A-Za-z]{2})",
     re.I,
 )
 # "Canberra, home of the parliament", but not "Paris, Lyon and Nice"
 _DESCRIPTION = re.compile(
-    r"(?P<name>[A-Z]\w+(?: [A-Z]\w+){0,3}), (?!.*(?:,|\b(?:and|or|y|et|und)\b))[a-z]\w*(?: \S+){2,}$"
+    r"(?P<name>[A-Z]\w+(?: [A-Z]\w+){0,3}), (?!.*(?:,|\b(?:and|or|y|et"
+    r"|und)\b))[a-z]\w*(?: \S+){2,}$"
 )
 # A subject that only points back at the question: "the mixture", "das Drama", "l'auteur"
 _DEFINITE = re.compile(
-    r"(?:[Tt]h(?:e|is|at)|[Mm]y)(?: [a-z]+){1,2}|(?:[Ll]['’]|(?:[Ll][aeo]|[Ee]l|[Dd](?:er|ie|as)) )\w+"
+    r"(?:[Tt]h(?:e|is|at)|[Mm]y)(?: [a-z]+){1,2}|(?:[Ll]['’]|(?:[Ll][aeo]|[Ee]l|[Dd](?:er"
+    r"|ie|as)) )\w+"
 )
 _PERIOD_QUESTION = re.compile(r"\b(?:which|what) (century|decade|millennium)\b", re.I)
 _NUMBER_QUESTION = re.compile(
-    r"\bhow (?:many|much|far|long|old|tall|high|fast|big|heavy|wide|deep)\b|\bcalculate\b|\bcompute\b|\bwhat is \W*\d"
+    r"\bhow (?:many|much|far|long|old|tall|high|fast|big|heavy|wide|deep)\b|\bcalculate\b"
+    r"|\bcompute\b|\bwhat is \W*\d"
     r"|\b(?:price|sum|product|total|average|number of|percent|cost|profit|remaining|difference)\b",
     re.I,
 )
@@ -182,7 +141,7 @@ def _part(question: str, sentence: str) -> str:
             return _value(_trim(left, asked))
     if len(words(text)) <= 14 and not {"when", "year"} & asked:
         text = re.sub(r"(?<=\w) in \d{4}$", "", text)
-    if len(words(text)) <= 14 and not _is_formula(text):
+    if len(words(text)) <= 14 and not _is_formula(text) and len(list_items(text)) < 3:
         text = _without_echo(text, asked)
     starting = re.match(r"(?:es|ist|est|is|im|c['’]est)\s+(.+)$", text, re.I)
     if starting:
@@ -191,7 +150,8 @@ def _part(question: str, sentence: str) -> str:
 
 
 def _is_echo(left: str, asked: frozenset[str]) -> bool:
-    """Is the subject the question's own? One more common noun ("the capital city of ...") may be."""
+    """Is the subject the question's own? One more common noun ("the capital city of"
+    " ...") may be."""
     new = _new_words(left, asked)
     known = len([w for w in words(left) if _stem(w) in asked and w.lower() not in _EMPTY_SUBJECT])
     if not new or _DEFINITE.fullmatch(left):
@@ -200,7 +160,7 @@ def _is_echo(left: str, asked: frozenset[str]) -> bool:
 
 
 def _without_echo(text: str, asked: frozenset[str]) -> str:
-    """ "William Shakespeare wrote Hamlet" -> "William Shakespeare" when Hamlet was asked about."""
+    """Of "William Shakespeare wrote Hamlet" only the first words, as Hamlet was asked for."""
     tokens = text.split()
     known = [not _new_words(token, asked) for token in tokens]
     if known and known[-1] and not known[0]:
@@ -217,7 +177,11 @@ def _new_words(text: str, asked: frozenset[str]) -> list[str]:
     """Words of `text` that the question does not have and that carry meaning."""
     if re.search(r"[\u3040-\u9fff]", text):
         return [] if any(text.strip("的") in q or q in text for q in asked) else [text]
-    return [w for w in words(text) if _stem(w) not in asked and w.lower() not in _EMPTY_SUBJECT]
+    return [
+        w
+        for w in words(text)
+        if w.lower() in _NEVER_ECHO or (_stem(w) not in asked and w.lower() not in _EMPTY_SUBJECT)
+    ]
 
 
 def _stem(word: str) -> str:
@@ -235,6 +199,8 @@ def _trim(text: str, asked: frozenset[str]) -> str:
     if _is_formula(text):
         # A comma or a dash there belongs to the formula.
         return re.split(r"(?<=\$),?\s+(?:where|which|since|because|as|with|for)\b", text)[0].strip()
+    if len(list_items(text)) > 2:
+        return text.strip()
     cut = _APPOSITION.search(text) or _DESCRIPTION.match(text)
     if cut:
         text = text[: cut.end("name") if cut.re is _DESCRIPTION else cut.start()] or text

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 
+from empo_serve.semantics.normalize import without_accents
+
 _LABEL = re.compile(r"(?:(?<=\s)|^)(\(?)([A-Ja-j]|[1-9])([).:])\s+")
-_AUXILIARY = [
-    "is",
-    "are",
-    "was",
-    "were",
-    "am",
-    "do",
-    "does",
-    "did",
-    "can",
-    "could",
-    "will",
-    "would",
-    "shall",
-    "should",
-    "has",
-    "have",
-    "had",
-    "may",
-    "might",
-    "must",
-]
+_AUXILIARY = re.compile(
+    r"(?:is|are|was|were|am|do|does|did|can|could|will|would|shall|should|has|have|had|may|might"
+    r"|must)$"
+)
 _YES_NO_HINT = re.compile(
     r"\b(yes or no|yes/no|true or false|true/false|is it true|is it correct)\b", re.I
 )
@@ -81,7 +64,7 @@ def is_yes_no(question: str) -> bool:
         return True
     asked = [part for part in re.split(r"(?<=[.!?])\s+|\n", question) if part.endswith("?")]
     asked_words = _WORD.findall((asked[-1] if asked else question)[:400].lower())
-    if not asked_words or asked_words[0] not in _AUXILIARY or "or" in asked_words:
+    if not asked_words or not _AUXILIARY.match(asked_words[0]) or "or" in asked_words:
         return False
     return not (asked_words[0] in ("can", "could", "will", "would") and asked_words[1:2] == ["you"])
 
@@ -99,9 +82,7 @@ def question_words(question: str) -> frozenset[str]:
 
 def fold_word(word: str) -> str:
     """Case, accents, possessive and a plural s do not make another word."""
-    word = "".join(
-        c for c in unicodedata.normalize("NFKD", word.casefold()) if not unicodedata.combining(c)
-    )
+    word = without_accents(word.casefold())
     word = re.sub(r"['’]s?$", "", word)
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 

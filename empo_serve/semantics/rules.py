@@ -17,19 +17,22 @@ from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.lists import list_items
 from empo_serve.semantics.math_workers import MathWorkers
 from empo_serve.semantics.names import same_name
-from empo_serve.semantics.normalize import looks_like_math, normalize
+from empo_serve.semantics.normalize import has_signs, looks_like_math, normalize
 from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity, same_quantity
 from empo_serve.semantics.questions import fold_word, options, question_words, wants_order, words
 
 _SHORT = 3  # words
 _TIME_QUESTION = re.compile(r"\b(?:when|what time|at what|date|day|what year|which year)\b", re.I)
 _STOP = frozenset(
-    [*"the a an is are was were be been it its this that there they he she him his her".split()]  # noqa: SIM905
-    + [*"of in on at to for by as and so do does did has have had i you".split()]  # noqa: SIM905
+    words(
+        "the a an is are was were be been it its this that there they he she him his her of"
+        " in on at to"
+        " for by as and so do does did has have had i you"
+    )
 )
 
 
-class _Reading:
+class Reading:
     """What one answer says, read in every way that a rule needs, when it needs it."""
 
     def __init__(self, question: str, answer: str) -> None:
@@ -74,7 +77,7 @@ class _Reading:
         return [fold_word(w) for w in words(self.key)]
 
 
-_read = lru_cache(maxsize=1024)(_Reading)
+read = lru_cache(maxsize=1024)(Reading)
 
 
 class RulesEquivalence:
@@ -91,7 +94,7 @@ class RulesEquivalence:
         mathematics: list[tuple[int, tuple[str, str]]] = []
         for i, (a, b) in enumerate(pairs):
             # In one order, so that the verdict cannot depend on it.
-            one, other = _read(question, min(a, b)), _read(question, max(a, b))
+            one, other = read(question, min(a, b)), read(question, max(a, b))
             verdict = compare(one, other)
             if verdict.same is None and _is_for_math(one, other):
                 mathematics.append((i, (one.text, other.text)))
@@ -106,7 +109,7 @@ class RulesEquivalence:
         self._math.close()
 
 
-def compare(a: _Reading, b: _Reading) -> Verdict:
+def compare(a: Reading, b: Reading) -> Verdict:
     """The first rule that decides; None ("undecided") when mathematics or a model has to."""
     if not a.text or not b.text:
         return Verdict(False, "empty")
@@ -132,6 +135,8 @@ def compare(a: _Reading, b: _Reading) -> Verdict:
         return Verdict(set(a.items) == set(b.items), "list")
     if a.is_math or b.is_math or a.is_quantity or b.is_quantity:
         return Verdict(None, "undecided")
+    if has_signs(a.key) or has_signs(b.key):
+        return Verdict(None, "undecided")
     if same_name(a.question, a.text, b.text):
         return Verdict(True, "name")
     if a.content and a.content == b.content and _is_part(a.echo, b.echo):
@@ -141,7 +146,7 @@ def compare(a: _Reading, b: _Reading) -> Verdict:
     return Verdict(None, "undecided")
 
 
-def _is_for_math(a: _Reading, b: _Reading) -> bool:
+def _is_for_math(a: Reading, b: Reading) -> bool:
     if not a.text or not b.text:
         return False
     return all(side.is_math or side.is_quantity for side in (a, b)) or (

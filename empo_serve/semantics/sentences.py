@@ -14,9 +14,11 @@ _CHATTER = re.compile(
     r"^(sure|certainly|of course|absolutely|great question|good question|okay|ok|alright|hello|hi"
     r"|thanks?( you)?|you'?re welcome)\b[^.!?]{0,40}[!.,]?$"
     r"|^(i'?d be (happy|glad)|i'?m (happy|glad)|i (would|will) be (happy|glad)|happy to help"
-    r"|let me know|i hope|hope (this|that|it)|feel free|please (let|feel|note)|if you (have|need|want)"
+    r"|let me know|i hope|hope (this|that|it)|feel free|please (let|feel|note)"
+    r"|if you (have|need|want)"
     r"|is there anything|do you (have|need|want)|this completes|thank you|have a (great|nice|good)"
-    r"|note that|let'?s (count|see|think|compute|work|start|solve|break)|let (us|me) (count|see|think"
+    r"|note that|let'?s (count|see|think|compute|work|start|solve|break)|let (us"
+    r"|me) (count|see|think"
     r"|compute|work|start|solve|break|calculate|set)|here('s| is) (the|my|a|your) (answer|solution)"
     r"|(sorry|apologies|i apologi[sz]e)\b|as an? (ai|language model))",
     re.I,
@@ -24,7 +26,8 @@ _CHATTER = re.compile(
 
 _CANNOT = (
     r"(?:can ?not|can['’]t|could(?: not|n['’]t)|(?:am |['’]m )(?:not able|unable) to|won['’]t"
-    r"|will not|d(?:o|id)(?: not|n['’]t)|(?:would |['’]d )(?:rather|prefer) not|(?:['’]ve|have) (?:got )?no"
+    r"|will not|d(?:o|id)(?: not|n['’]t)|(?:would |['’]d )(?:rather|prefer) not|(?:['’]ve"
+    r"|have) (?:got )?no"
     r"|(?:am |['’]m )(?:not (?:sure|certain|aware)|unsure)|refuse to|(?:must )?decline to)"
 )
 _REFUSAL = re.compile(

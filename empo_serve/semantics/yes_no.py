@@ -7,15 +7,20 @@ import re
 from empo_serve.semantics.questions import fold_word as fold
 from empo_serve.semantics.questions import question_words, words
 
-_YES = "yes|yeah|yep|true|correct|indeed|absolutely|definitely|certainly|sí|si|oui|ja|sim|да|是的?|对|はい"
+_YES = (
+    "yes|yeah|yep|true|correct|indeed|absolutely|definitely|certainly|sí|si|oui|ja|sim|да"
+    "|是的?|对|はい"
+)
 _NO = "no|nope|nah|don['’]t|false|incorrect|wrong|never|non|nein|não|нет|不是?|不对|いいえ"
 _LEADING = re.compile(
-    rf"^\W*(?:(?:absolutely|definitely|certainly|of course)\s+(?P<not>not)\b|(?P<no>{_NO})|(?P<yes>{_YES}))"
+    rf"^\W*(?:(?:absolutely|definitely|certainly|of course)\s+(?P<not>not)\b|(?P<no>{_NO})"
+    rf"|(?P<yes>{_YES}))"
     r"(?=$|[\s,.;:!)*。，])",
     re.I,
 )
 _FALSE = re.compile(
-    r"\b(?:that|this|it|the statement|the claim)(?:['’]s| is) (?:false|not (?:true|correct|the case)|incorrect|untrue|wrong)\b",
+    r"\b(?:that|this|it|the statement|the claim)(?:['’]s| is) (?:false|not (?:true|correct"
+    r"|the case)|incorrect|untrue|wrong)\b",
     re.I,
 )
 _TRUE = re.compile(
@@ -28,7 +33,8 @@ _NEGATION = re.compile(
 _REASON = re.compile(r"[,;:.]\s|\s(?:because|since|as|but|although|though)\s", re.I)
 _OPPOSITES = (
     (
-        "larger greater bigger more above higher taller longer older heavier faster warmer hotter after",
+        "larger greater bigger more above higher taller longer older heavier faster warmer"
+        " hotter after",
         "smaller less lower fewer below shorter younger lighter slower cooler colder before",
     ),
     ("won win wins winning", "lost lose loses losing defeated beaten"),
@@ -37,62 +43,11 @@ _OPPOSITES = (
     ("alive living", "dead"),
 )
 _STOP = frozenset(
-    [
-        "is",
-        "are",
-        "was",
-        "were",
-        "am",
-        "do",
-        "does",
-        "did",
-        "can",
-        "could",
-        "will",
-        "would",
-        "shall",
-        "should",
-        "has",
-        "have",
-        "had",
-        "may",
-        "might",
-        "must",
-        "be",
-        "been",
-        "it",
-        "its",
-        "they",
-        "them",
-        "he",
-        "she",
-        "this",
-        "that",
-        "the",
-        "a",
-        "an",
-        "of",
-        "to",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "and",
-        "or",
-        "than",
-        "with",
-        "as",
-        "there",
-        "one",
-        "so",
-        "true",
-        "false",
-        "correct",
-        "yes",
-        "no",
-        "answer",
-    ]
+    words(
+        "is are was were am do does did can could will would shall should has have had may"
+        " might must be been it its they them he she this that the a an of to in on at by for"
+        " and or than with as there one so true false correct yes no answer"
+    )
 )
 
 
@@ -111,9 +66,9 @@ def polarity(question: str, answer: str) -> bool | None:
     if _TRUE.search(text):
         return True
     clause = _REASON.split(text.rstrip(" .!"))[0]
-    said = [fold(w) for w in words(clause)]
+    said = [w if w in _STOP else fold(w) for w in words(clause.lower())]
     negated = len(_NEGATION.findall(clause)) % 2 == 1
-    content = [w for w in said if w not in _STOP and not _NEGATION.fullmatch(w)]
+    content = [w for w in said if w not in _STOP and not _NEGATION.search(w)]
     asked = {w for w in question_words(question) if w not in _STOP and not _NEGATION.fullmatch(w)}
     if not content:
         return not negated if len(said) >= 1 else None
