@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -87,7 +86,7 @@ class EmbeddingEquivalence:
 
 def guard(question: str, a: str, b: str) -> Verdict | None:
     """A verdict where similarity must not decide: equal or short texts, and texts that differ in a
-    number, a name, a negation, one word, or only in the order of their words."""
+    number, a name, a negation, the order of their common words, or a word or two."""
     if not a or not b:
         return Verdict(False, "empty")
     one, other = normalize(a), normalize(b)
@@ -102,7 +101,7 @@ def guard(question: str, a: str, b: str) -> Verdict | None:
         return Verdict(False, "guard_negation")
     if _names(a, b, question) != _names(b, a, question):
         return Verdict(False, "guard_name")
-    if Counter(tokens_a) == Counter(tokens_b) or _differ_in_words(tokens_a, tokens_b):
+    if _differ_in_order(tokens_a, tokens_b) or _differ_in_words(tokens_a, tokens_b):
         return Verdict(False, "guard_word")
     return None
 
@@ -117,6 +116,12 @@ def _names(text: str, beside: str, question: str) -> list[str]:
     inner = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z]\w+")
     known = {w.lower() for t in (text, beside, question) for w in inner.findall(t)}
     return [w.lower() for w in re.findall(r"\b[A-Z]\w+", text) if w.lower() in known]
+
+
+def _differ_in_order(a: Sequence[str], b: Sequence[str]) -> bool:
+    """Who does what to whom is in the order of the words that both have."""
+    common = {w for w in set(a) & set(b) if len(w) > 2}
+    return [w for w in a if w in common] != [w for w in b if w in common]
 
 
 def _differ_in_words(a: Sequence[str], b: Sequence[str]) -> bool:

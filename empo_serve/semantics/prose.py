@@ -78,7 +78,7 @@ def answer_in_prose(question: str, text: str) -> str:
         said = [polarity(question, sentence) for sentence in split_sentences(text)]
         if any(said_yes is not None for said_yes in said):
             return "Yes" if next(s for s in said if s is not None) else "No"
-    emphasis = [a or b for a, b in _EMPHASIS.findall(text)]
+    emphasis: list[str] = [a or b for a, b in _EMPHASIS.findall(text)]
     sentences = [s for s in split_sentences(text) if not is_chatter(s) or after_hedge(s) != s]
     kept: list[str] = []
     for sentence in sentences:

@@ -10,6 +10,9 @@ _ABBREVIATION = re.compile(
 )
 _END = re.compile(r"[.!?]+[\"'”»)\]]*(?=\s)|[。！？]+|\n+")
 
+# "am 21. Januar", "im 18. Jahrhundert"
+_ORDINAL_DOT = re.compile(r"\s+(?:[a-zäöü]|Jan|Feb|März|Apr|Mai|Jun|Jul|Aug|Sep|Okt|Nov|Dez|Jahrh)")
+
 _CHATTER = re.compile(
     r"^(sure|certainly|of course|absolutely|great question|good question|okay|ok|alright|hello|hi"
     r"|thanks?( you)?|you'?re welcome)\b[^.!?]{0,40}[!.,]?$"
@@ -66,6 +69,12 @@ def split_sentences(text: str) -> list[str]:
         piece = text[start : end.end()]
         is_break = "\n" in end[0]
         if not is_break and end[0].startswith(".") and _ABBREVIATION.search(piece.rstrip()):
+            continue
+        if (
+            not is_break
+            and re.search(r"\b\d{1,2}\.$", piece)
+            and _ORDINAL_DOT.match(text, end.end())
+        ):
             continue
         if piece.strip():
             sentences.append(piece.strip())

@@ -56,7 +56,7 @@ def descendants(pid: int) -> list[int]:
 
 async def gone(pids: list[int]) -> None:
     async with asyncio.timeout(10):
-        while any(is_running(pid) for pid in pids):
+        while any(is_running(pid) for pid in pids):  # noqa: ASYNC110  (no event: grandchildren)
             await asyncio.sleep(0.02)
 
 

@@ -1,0 +1,145 @@
+"""What every Equivalence promises, and what each one adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+import pytest
+
+from empo_serve.config import SemanticsSection
+from empo_serve.errors import StartupError
+from empo_serve.semantics.base import Equivalence
+from empo_serve.semantics.cascade import make_equivalence
+from empo_serve.semantics.cluster import semantic_ids
+
+Method = Literal["rules", "embedding", "auto"]
+QUESTION = "What is the capital of France?"
+ANSWERS = [
+    "Paris",
+    "The capital of France is Paris.",
+    "Lyon",
+    "I think that it may well be a rather large city in the north of that country.",
+    "\\frac{1}{2}",
+    "0.5",
+    "",
+    "   ",
+]
+HOSTILE = [
+    "9**9**9",
+    "$9^{9^{9^{9}}}$",
+    "\\boxed{" + "\\frac{1}{" * 400 + "2" + "}" * 400 + "}",
+    "(" * 5000,
+    "\\sqrt{" * 100_000,
+    "$" + "x+" * 500_000 + "1$",
+    "1," * 10_000,
+    "\x00",
+    "a\x00b",
+    "\ud800",
+    "\u202e\u0301" * 1000,
+    "1e999",
+    "1/0",
+    "NaN",
+    "{[(",
+]
+
+
+@pytest.fixture(scope="module", params=get_args(Method))
+def equivalence(request: pytest.FixtureRequest) -> Iterator[Equivalence]:
+    judge = make_equivalence(SemanticsSection(equivalence=request.param, math_timeout_s=3))
+    judge.load()
+    yield judge
+    judge.close()
+
+
+def test_verdicts_are_symmetric(equivalence: Equivalence) -> None:
+    pairs = [(a, b) for a in ANSWERS for b in ANSWERS]
+    verdicts = equivalence.same(QUESTION, pairs)
+    back = equivalence.same(QUESTION, [(b, a) for a, b in pairs])
+    assert len(verdicts) == len(pairs)
+    assert verdicts == back
+
+
+def test_an_answer_is_the_same_as_itself(equivalence: Equivalence) -> None:
+    pairs = [(answer, answer) for answer in ANSWERS if answer.strip()]
+    assert all(verdict.same is True for verdict in equivalence.same(QUESTION, pairs))
+
+
+def test_an_empty_answer_is_never_the_same(equivalence: Equivalence) -> None:
+    for empty in ("", "  ", "I don't know."):
+        pairs = [(empty, other) for other in (*ANSWERS, empty)]
+        assert all(verdict.same is False for verdict in equivalence.same(QUESTION, pairs))
+
+
+def test_opposites_and_other_names_are_apart(equivalence: Equivalence) -> None:
+    pairs = [
+        ("hot", "cold"),
+        ("Paris", "London"),
+        ("The capital is Paris.", "The capital is London."),
+        ("It costs 5 euros in the big shop.", "It costs 6 euros in the big shop."),
+        (
+            "The cat chases the dog through the garden.",
+            "The dog chases the cat through the garden.",
+        ),
+        ("Water is less dense than ice is.", "Water is not less dense than ice is."),
+        ("The price of the good goes up in time.", "The price of the good goes down in time."),
+    ]
+    assert not any(verdict.same for verdict in equivalence.same("What is said?", pairs))
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:16]))
+def test_hostile_text_gets_a_verdict(equivalence: Equivalence, text: str) -> None:
+    verdicts = equivalence.same(
+        "Compute it.", [(text, "\\frac{1}{2}"), (text, "Paris"), (text, text)]
+    )
+    assert len(verdicts) == 3
+    assert not verdicts[0].same
+    assert not verdicts[1].same
+
+
+def test_it_works_on_after_hostile_text(equivalence: Equivalence) -> None:
+    assert semantic_ids(QUESTION, ["Paris", "Paris.", "Lyon"], equivalence) == [0, 0, 1]
+
+
+@pytest.fixture(scope="module")
+def rules() -> Iterator[Equivalence]:
+    judge = make_equivalence(SemanticsSection(equivalence="rules", math_timeout_s=5))
+    yield judge
+    judge.close()
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("\\frac{1}{2}", "0.5", True),
+        ("\\frac{14}{3}", "\\tfrac{14}3", True),
+        ("(x-2)(x-3)", "(x - 3)(x - 2)", True),
+        ("2\\sqrt{3} + 1", "1 + \\sqrt{12}", True),
+        ("x = 5", "5", True),
+        ("4\\pi", "$4 \\pi$", True),
+        ("2\\sqrt{5}", "5\\sqrt{2}", False),
+        ("-\\frac{\\pi}{6}", "\\frac{\\pi}{6}", False),
+        ("(2, 3)", "(3, 2)", False),
+        ("[-\\sqrt{3}, \\sqrt{3}]", "(-\\sqrt{3}, \\sqrt{3})", False),
+    ],
+)
+def test_mathematics(rules: Equivalence, a: str, b: str, same: bool) -> None:
+    assert bool(rules.same("Find it.", [(a, b)])[0].same) is same
+
+
+def test_a_comparison_without_end_is_unknown_and_the_next_one_works() -> None:
+    judge = make_equivalence(SemanticsSection(equivalence="rules", math_timeout_s=1.5))
+    try:
+        judge.load()
+        verdict = judge.same("Compute.", [("9^{9^{9^{9}}}", "8^{8^{8^{8}}}")])[0]
+        assert (verdict.same, verdict.method) == (None, "math_timeout")
+        judge.load()
+        assert judge.same("Compute.", [("\\frac{2}{4}", "\\frac{1}{2}")])[0].same is True
+    finally:
+        judge.close()
+
+
+def test_a_missing_model_is_named_at_the_start() -> None:
+    section = SemanticsSection(equivalence="embedding", embedding_model="/no/such/model")
+    with pytest.raises(StartupError, match="/no/such/model"):
+        make_equivalence(section).load()

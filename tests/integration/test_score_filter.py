@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from empo_serve.config import SemanticsSection
+from empo_serve.semantics.filter import Kind, run
+
+RULES = SemanticsSection(equivalence="rules")
+QUESTION = "What is the capital of France?"
+
+
+def score(kind: Kind, *lines: object, **options: Any) -> tuple[int, list[dict[str, Any]]]:
+    out = io.StringIO()
+    text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    code = run(kind, (line + "\n" for line in text), out, RULES, **options)
+    return code, [
+        json.loads(line, parse_constant=pytest.fail) for line in out.getvalue().split("\n")[:-1]
+    ]
+
+
+def test_pairs_get_a_verdict() -> None:
+    code, results = score(
+        "pairs",
+        {"id": 7, "question": QUESTION, "a": "Paris", "b": "The capital of France is Paris."},
+        {"question": QUESTION, "a": "Paris", "b": "Lyon"},
+        {"question": QUESTION, "a": "", "b": ""},
+    )
+    assert code == 0
+    assert [r["same"] for r in results] == [True, False, False]
+    assert results[0]["id"] == 7
+    assert results[0]["method"] == "exact"
+
+
+def test_extract_adds_the_answer() -> None:
+    code, results = score("extract", {"question": QUESTION, "completion": "It is **Paris**."})
+    assert code == 0
+    assert results[0]["answer"] == "Paris"
+
+
+def test_groups_get_clusters_entropy_and_band() -> None:
+    answers = ["Paris", "paris", "The capital of France is Paris.", "Lyon", ""]
+    code, (result,) = score(
+        "groups",
+        {"question": QUESTION, "answers": answers, "mean_logprobs": [-1, -1, -1, -1, -1.0]},
+        band=lambda ids, answers: f"{len(set(ids))} {answers[-1]!r}",
+    )
+    assert code == 0
+    assert result["answers"] == answers
+    assert result["semantic_ids"] == [0, 0, 0, 1, 2]
+    assert result["num_clusters"] == 3
+    assert result["semantic_entropy"] == pytest.approx(0.950271, abs=1e-6)
+    assert result["semantic_entropy_norm"] == pytest.approx(0.590434, abs=1e-5)
+    assert result["confidence"] == pytest.approx(1 - result["semantic_entropy_norm"])
+    assert result["rao_semantic_entropy"] == pytest.approx(result["semantic_entropy"])
+    assert result["band"] == "3 ''"
+
+
+def test_groups_may_hold_completions() -> None:
+    _, (result,) = score(
+        "groups", {"question": QUESTION, "completions": ["\\boxed{Paris}", "Paris"]}
+    )
+    assert result["semantic_ids"] == [0, 0]
+
+
+def test_one_sample_has_no_confidence() -> None:
+    _, (result,) = score("groups", {"question": QUESTION, "answers": ["Paris"]})
+    assert result["confidence"] is None
+    assert result["semantic_entropy"] == 0
+
+
+def test_a_bad_line_is_an_error_in_its_place() -> None:
+    good = {"question": QUESTION, "answers": ["Paris", "Lyon"]}
+    code, results = score(
+        "groups",
+        good,
+        "not JSON",
+        "",
+        "[]",
+        "null",
+        {"question": QUESTION},
+        {"question": 5, "answers": ["a"]},
+        {"question": QUESTION, "answers": []},
+        {"question": QUESTION, "answers": ["a", None]},
+        {**good, "mean_logprobs": [-1.0]},
+        {**good, "mean_logprobs": [-1.0, None]},
+        '{"question": "q", "answers": ["a", "b"], "mean_logprobs": [NaN, 1]}',
+        '{"question": "q", "answers": ["a", "b"], "mean_logprobs": [1e999, 1]}',
+        '{"question": "q", "answers": ["a", "b"], "note": 1e999}',
+        "[" * 100_000,
+        good,
+    )
+    assert code == 1
+    assert [sorted(r) == ["error"] for r in results] == [False] + [True] * 14 + [False]
+
+
+def test_lone_surrogates_come_out_as_they_went_in() -> None:
+    code, (result,) = score("groups", '{"question": "q", "answers": ["\\ud800", "\\ud800"]}')
+    assert code == 0
+    assert result["answers"] == ["\ud800", "\ud800"]
+
+
+def test_each_line_is_written_before_the_next_is_read() -> None:
+    out = io.StringIO()
+
+    def lines() -> Any:
+        for i in range(3):
+            assert out.getvalue().count("\n") == i
+            yield json.dumps({"question": QUESTION, "completion": "Paris"})
+
+    assert run("extract", lines(), out, RULES) == 0
