@@ -112,6 +112,9 @@ class Demo:
         )
 
     async def _measure_and_play(self) -> str:
+        with self._screen.bar("waiting for the first answer"):
+            # The engine compiles what it needs on the way; v0 should not be measured meanwhile.
+            await self._client.ask(self._halves["traffic"][0], stream=False, learn=False)
         await self._measure("v0")
         while self._watch.num_swaps < self._updates:
             why_not = await self._play_until_new_version()

@@ -66,6 +66,8 @@ class Screen:
     @contextmanager
     def bar(self, description: str, total: int | None = None) -> Iterator[TaskID]:
         """A bar for as long as the block runs; `total=None` for work of unknown length."""
+        if not self._console.is_terminal:
+            self.say(f"{description} ...")
         task = self._progress.add_task(description, total=total, note="")
         try:
             yield task
