@@ -24,7 +24,13 @@ pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
 
 CONFIG = Path(str(files("empo_serve") / "demo_data" / "demo.toml"))
 MODEL = "smollm2-135m-instruct"
-COUNTRIES = ["France", "Italy", "Spain", "Portugal", "Norway", "Sweden", "Poland", "Austria", "Greece", "Egypt", "Kenya", "Peru", "Chile", "Brazil", "Canada", "Mexico", "Cuba", "Japan", "China", "India", "Thailand", "Vietnam", "Iran", "Iraq", "Turkey", "Russia"]
+# fmt: off
+COUNTRIES = [
+    "France", "Italy", "Spain", "Portugal", "Norway", "Sweden", "Poland", "Austria", "Greece",
+    "Egypt", "Kenya", "Peru", "Chile", "Brazil", "Canada", "Mexico", "Cuba", "Japan", "China",
+    "India", "Thailand", "Vietnam", "Iran", "Iraq", "Turkey", "Russia",
+]
+# fmt: on
 
 
 def question(country: str) -> list[dict[str, str]]:
