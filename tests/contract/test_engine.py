@@ -254,6 +254,12 @@ def test_max_tokens_cuts_the_answer(engine: Engine) -> None:
         assert body["usage"]["completion_tokens"] == 1
 
 
+def test_the_end_of_the_context_cuts_the_answer(engine: Engine) -> None:
+    body = completion(engine, prompt=[5] * (MAX_MODEL_LEN - 1), max_tokens=9).body
+    assert body["choices"][0]["finish_reason"] == "length"
+    assert body["usage"]["total_tokens"] == MAX_MODEL_LEN
+
+
 def test_ignore_eos_goes_on_to_max_tokens(engine: Engine) -> None:
     body = chat(engine, ignore_eos=True, max_tokens=20).body
     assert body["usage"]["completion_tokens"] == 20
@@ -685,6 +691,7 @@ BAD_COMPLETIONS: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"prompt": [10**7]}, 400, "BadRequestError", None),
     ({"prompt": LONG}, 400, "BadRequestError", "input_tokens"),
     ({"prompt": [5] * (MAX_MODEL_LEN + 1)}, 400, "BadRequestError", "input_tokens"),
+    ({"prompt": [5] * MAX_MODEL_LEN}, 400, "BadRequestError", "max_tokens"),
     ({"model": "unknown"}, 404, "NotFoundError", "model"),
     ({"temperature": -1}, 400, "BadRequestError", "temperature"),
     ({"n": 0}, 400, "BadRequestError", None),

@@ -83,7 +83,8 @@ class GenerationRequest(Body):
             raise not_supported("prompt_logprobs")
         if self.structured_outputs or (self.response_format or {}).get("type", "text") != "text":
             raise not_supported("structured outputs")
-        max_tokens = self.wanted_tokens(max_model_len - num_prompt_tokens)
+        room = max_model_len - num_prompt_tokens
+        max_tokens = self.wanted_tokens(room)
         if max_tokens > max_model_len:
             raise bad_value(
                 f"max_tokens={max_tokens} cannot be greater than max_model_len={max_model_len}. "
@@ -91,6 +92,7 @@ class GenerationRequest(Body):
                 "max_tokens",
                 max_tokens,
             )
+        max_tokens = min(max_tokens, room)
         temperature = 1.0 if self.temperature is None else self.temperature
         self._check_ranges(temperature, max_tokens)
         if self.min_tokens > max_tokens:
@@ -104,7 +106,7 @@ class GenerationRequest(Body):
         if temperature == 0 and self.num_sequences > 1:
             raise ApiError(f"n must be 1 when using greedy sampling, got {self.num_sequences}.")
         return Sampling(
-            max_tokens=min(max_tokens, max_model_len - num_prompt_tokens),
+            max_tokens=max_tokens,
             temperature=temperature,
             top_p=1.0 if self.top_p is None else self.top_p,
             top_k=self.top_k or 0,
