@@ -22,10 +22,12 @@ def score(options: argparse.Namespace) -> int:
         return band.decide(semantic_ids, answers, config.band).value
 
     if options.file == "-":
+        # A byte that is no UTF-8 spoils its own line, not the stream.
+        sys.stdin.reconfigure(encoding="utf-8", errors="surrogateescape")  # type: ignore[union-attr]
         return semantics_filter.run(options.kind, sys.stdin, sys.stdout, section, decide)
     path = Path(options.file)
     try:
-        lines = open(path, encoding="utf-8", errors="replace")  # noqa: SIM115 - closed below
+        lines = open(path, encoding="utf-8", errors="surrogateescape")  # noqa: SIM115 - closed below
     except OSError as e:
         raise ConfigError(f"cannot read {path}: {e.strerror}") from e
     with lines:

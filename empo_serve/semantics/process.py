@@ -162,6 +162,8 @@ class ScorerProcess:
             stdout=asyncio.subprocess.PIPE,
             limit=_MAX_REPLY_BYTES,
             env=environment,
+            # Ctrl-C goes to the gateway alone, which ends its children in order.
+            start_new_session=True,
         )
 
     async def _wait_for_start(self, child: Process) -> str | None:
