@@ -19,7 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 from empo_serve.types import BandDecision, GroupState, UpdateState
 
 # A second series per counter that says when it was made: nobody asks for it.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _LATENCY = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _OVERHEAD = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5)

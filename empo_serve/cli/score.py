@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from empo_serve.buffer import band
@@ -18,7 +19,7 @@ def score(options: argparse.Namespace) -> int:
     if options.equivalence:
         section = SemanticsSection(**(section.model_dump() | {"equivalence": options.equivalence}))
 
-    def decide(semantic_ids: list[int], answers: list[str]) -> str:
+    def decide(semantic_ids: Sequence[int], answers: Sequence[str]) -> str:
         return band.decide(semantic_ids, answers, config.band).value
 
     if options.file == "-":
