@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,9 @@ def load_model(job: Job, job_dir: Path, device: torch.device) -> Any:
             )
         except (OSError, ValueError, RuntimeError) as e:
             raise JobError(f"cannot load the adapter in {parent}: {_first_line(e)}") from e
+        rank = adapted.peft_config["default"].r
+        if rank != job.train.rank:
+            say(f"the parent has rank {rank}, and so has its child; train.rank is for new adapters")
     else:
         lora = LoraConfig(
             r=job.train.rank,
@@ -108,6 +112,11 @@ def save_adapter(model: Any, destination: Path) -> None:
         model.save_pretrained(temporary, save_embedding_layers=False)
     (temporary / "README.md").unlink(missing_ok=True)
     publish_directory(temporary, destination)
+
+
+def say(line: str) -> None:
+    """One line of progress, for whoever watches."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _first_line(error: Exception) -> str:

@@ -9,7 +9,6 @@ the sampler's own log-probabilities.
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +27,7 @@ from empo_serve.train.forward import (
 )
 from empo_serve.train.job import Job, JobSample
 from empo_serve.train.loss import STD_EPSILON, group_advantages, loss_normalizer, policy_loss
+from empo_serve.train.model import say
 
 
 def accumulate_gradients(
@@ -153,7 +153,3 @@ def check_finite(job: Job, numbers: dict[str, float]) -> None:
             raise JobError(
                 f"update {job.update_id}: {name} is not finite ({value}); nothing is published"
             )
-
-
-def say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

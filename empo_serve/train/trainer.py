@@ -40,10 +40,11 @@ from empo_serve.train.model import (
     new_optimizer,
     save_adapter,
     save_optimizer,
+    say,
     trainable_parameters,
 )
 from empo_serve.train.rewards import empo_rewards, has_signal
-from empo_serve.train.step import accumulate_gradients, check_finite, completions, say
+from empo_serve.train.step import accumulate_gradients, check_finite, completions
 
 
 def run(job_dir: Path) -> None:

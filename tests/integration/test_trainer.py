@@ -195,6 +195,19 @@ def test_optimizer_state_of_another_adapter_is_refused(tmp_path: Path, model: Pa
     assert read_result(tmp_path / "3") is None
 
 
+def test_the_rank_of_the_parent_is_kept_and_said(
+    tmp_path: Path, model: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_job(tmp_path / "1", make_job(model, rank=2))
+    run(tmp_path / "1")
+    job = replace(make_job(model, rank=4), update_id=2, parent_version="v1")
+    write_job(tmp_path / "2", job, tmp_path / "1" / "adapter", tmp_path / "1" / "optimizer.pt")
+    run(tmp_path / "2")
+    shapes = [{n: t.shape for n, t in weights(tmp_path / d).items()} for d in ("1", "2")]
+    assert shapes[0] == shapes[1]
+    assert "the parent has rank 2" in capfd.readouterr().err
+
+
 def test_kl_pulls_back_to_the_model_without_adapter(tmp_path: Path, model: Path) -> None:
     group = make_group(1, [0, 0, 0, 1])
     write_job(tmp_path / "1", make_job(model, [group], beta=0.0))
