@@ -159,6 +159,9 @@ def vllm_command(
             # "auto" reserves a core for the scheduler, which on two cores is half the machine.
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             "OMP_NUM_THREADS": str(threads),
+            # Waiting threads that spin take the cores from the trainer, the scorer and vLLM's own
+            # scheduler process.
+            "OMP_WAIT_POLICY": "PASSIVE",
         }
     return [*command, *section.args], env
 

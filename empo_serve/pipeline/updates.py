@@ -262,7 +262,9 @@ class Updates:
         """Run the one-shot trainer on the job. Raises TrainerFailed with its last log lines."""
         directory = self._data_dir.update(update_id)
         train = self._config.train
-        env = {"OMP_NUM_THREADS": str(train.threads)} if train.threads else {}
+        env = {"OMP_WAIT_POLICY": "PASSIVE"}  # do not spin on cores that users are served from
+        if train.threads:
+            env["OMP_NUM_THREADS"] = str(train.threads)
         self._trainer = await ChildProcess.start(
             [sys.executable, "-m", "empo_serve", "train", str(directory)],
             directory / "train.log",
