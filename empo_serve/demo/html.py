@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from empo_serve.demo.plots import accuracy_plot, entropy_plot, greedy_plot, update_plot
+from empo_serve.demo.report import swaps_in_words
 
 COLUMNS = (
     ("sampled_accuracy", "sampled accuracy"),
@@ -69,7 +70,8 @@ ended: {html.escape(report["ended"])}</p>
 {_tiles(report)}
 <h2>Version by version</h2>
 <p class="soft">{prompts["heldout"]} held-out questions that were never played, and
-{prompts["traffic"]} of those that were. Bands are 95 % bootstrap intervals over questions.</p>
+{prompts["traffic"]} of those that were. Bands are 95 % bootstrap intervals over questions. A sample
+that was cut at the token limit has no answer and counts as wrong.</p>
 <div class="plots">{cards}</div>
 <h2>The same numbers</h2>
 <div class="card">{_version_table(report, "heldout", "Held out")}</div><p></p>
@@ -89,15 +91,19 @@ def _tiles(report: Mapping[str, Any]) -> str:
     requests = report["requests"]
 
     def from_to(name: str) -> str:
+        if first is last:
+            return f"{first['heldout'][name]:.2f}"
         return f"{first['heldout'][name]:.2f} → {last['heldout'][name]:.2f}"
 
-    span = f"held out, {first['version']} → {last['version']}"
+    span = "held out, " + (
+        first["version"] if first is last else f"{first['version']} → {last['version']}"
+    )
     tiles = (
         (from_to("sampled_accuracy"), f"sampled accuracy, {span}"),
         (from_to("semantic_entropy_norm"), f"semantic entropy / ln G, {span}"),
         (f"{requests['failed']} of {requests['total']}", "requests failed"),
         (
-            f"{report['swaps']} swaps",
+            swaps_in_words(report["swaps"]),
             f"{requests['across_swaps']} requests on their way during one, "
             f"{requests['mixed']} of mixed versions",
         ),

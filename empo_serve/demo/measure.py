@@ -1,7 +1,9 @@
 """How good and how sure is one version? Accuracies and semantic entropy, with intervals.
 
 Every prompt is asked once: a greedy answer plus the server's own samples, grouped by meaning. The
-representative answer of a cluster stands for all of its members.
+representative answer of a cluster stands for all of its members. A sample that was cut at the token
+limit has no answer and counts as wrong, so answers that become shorter raise sampled accuracy too;
+greedy accuracy reads the whole text, cut or not.
 """
 
 from __future__ import annotations

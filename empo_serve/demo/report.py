@@ -75,7 +75,7 @@ def conclusion(report: Mapping[str, Any]) -> str:
     requests = report["requests"]
     traffic = (
         f"{requests['total']} requests, {requests['failed']} failed, "
-        f"{requests['mixed']} of mixed versions, {report['swaps']} swaps."
+        f"{requests['mixed']} of mixed versions, {swaps_in_words(report['swaps'])}."
     )
     change = report["change"]
     if change is None:
@@ -89,6 +89,10 @@ def conclusion(report: Mapping[str, Any]) -> str:
         f"({difference:+.2f}, 95 % interval {low:+.2f} to {high:+.2f}) from {change['from']} to "
         f"{change['to']}, without a label; {traffic}"
     )
+
+
+def swaps_in_words(swaps: int) -> str:
+    return f"{swaps} swap" if swaps == 1 else f"{swaps} swaps"
 
 
 def write_json(report: Mapping[str, Any], file: Path) -> None:
