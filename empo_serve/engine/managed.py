@@ -154,14 +154,17 @@ def vllm_command(
         threads = section.threads or len(os.sched_getaffinity(0))
         # Prompts shorter than a block share no prefix between samples; the default is 128.
         command += ["--block-size", "32", "--enforce-eager"]
+        command += ["--distributed-executor-backend", "uni"]
         env |= {
             "VLLM_CPU_KVCACHE_SPACE": str(section.cpu_kv_cache_gib),
             # "auto" reserves a core for the scheduler, which on two cores is half the machine.
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
             "OMP_NUM_THREADS": str(threads),
-            # Waiting threads that spin take the cores from the trainer, the scorer and vLLM's own
-            # scheduler process.
-            "OMP_WAIT_POLICY": "PASSIVE",
+            # With a worker process of its own, vLLM's scheduler spins on shared memory while the
+            # worker computes, and so takes one of two cores. In one process nothing spins, and
+            # our own environment sets OpenMP before torch is loaded, which is all that the
+            # separate process is for.
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
         }
     return [*command, *section.args], env
 

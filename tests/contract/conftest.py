@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from adapter_files import write_adapter
-from engines import VLLM_ENV, Engine, fake_command, vllm_command
+from engines import Engine, fake_command, vllm_command
 from openai_http import post_json
 
 
@@ -33,11 +33,11 @@ def engine(
     if request.param == "fake":
         zero = write_adapter(logs / "zero", seed=None)
         other = write_adapter(logs / "other", seed=1)
-        command, env = fake_command(port), {}
+        command, env = fake_command(port), dict[str, str]()
     else:
         zero = request.getfixturevalue("zero_adapter_dir")
         other = request.getfixturevalue("random_adapter_dir")
-        command, env = vllm_command(port, request.getfixturevalue("demo_model_dir")), VLLM_ENV
+        command, env = vllm_command(port, request.getfixturevalue("demo_model_dir"))
     log = logs / "engine.log"
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from empo_serve.config import EngineSection, ModelSection
+from empo_serve.engine import managed
 
 MODEL = "base"
 MAX_MODEL_LEN = 512
@@ -22,16 +24,9 @@ class Engine:
     other_dir: Path
 
 
-VLLM_ENV = {
-    "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))),
-    # Threads that spin while they wait starve each other where cores are shared.
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "HF_HUB_OFFLINE": "1",
-}
+SECTION = EngineSection(
+    max_model_len=MAX_MODEL_LEN, max_num_seqs=16, max_loras=4, max_cpu_loras=16, cpu_kv_cache_gib=1
+)
 
 
 def fake_command(port: int) -> list[str]:
@@ -42,14 +37,7 @@ def fake_command(port: int) -> list[str]:
     ]
 
 
-def vllm_command(port: int, model_dir: Path) -> list[str]:
-    return [
-        *(sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry"),
-        *("--model", str(model_dir), "--served-model-name", MODEL),
-        *("--host", "127.0.0.1", "--port", str(port), "--api-server-count", "1"),
-        *("--max-model-len", str(MAX_MODEL_LEN), "--max-num-seqs", "16", "--block-size", "32"),
-        *("--enable-lora", "--max-loras", "4", "--max-cpu-loras", "16"),
-        *("--max-lora-rank", str(MAX_LORA_RANK), "--scheduling-policy", "priority"),
-        *("--enable-prefix-caching", "--logprobs-mode", "processed_logprobs"),
-        *("--generation-config", "vllm", "--enforce-eager", "--dtype", "bfloat16"),
-    ]
+def vllm_command(port: int, model_dir: Path) -> tuple[list[str], dict[str, str]]:
+    """vLLM exactly as the server starts it."""
+    model = ModelSection(path=str(model_dir), name=MODEL, dtype="bfloat16")
+    return managed.vllm_command(SECTION, model, model_dir, port, MAX_LORA_RANK)
