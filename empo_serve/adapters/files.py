@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import stat
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import ml_dtypes
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from empo_serve.db.data_dir import replace_file, sync_directory
+from empo_serve.db.durable import publish_directory, temporary_beside
 from empo_serve.errors import AdapterError
 
 CONFIG = "adapter_config.json"
@@ -80,7 +79,7 @@ def publish(source: Path, destination: Path, facts: dict[str, Any]) -> None:
     Written aside, synced, renamed: a reader sees a complete version or none. `facts` stand in
     the manifest beside the digests.
     """
-    temporary = destination.with_name(f".{destination.name}.tmp")
+    temporary = temporary_beside(destination)
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(mode=0o755)
     digests = {}
@@ -88,10 +87,9 @@ def publish(source: Path, destination: Path, facts: dict[str, Any]) -> None:
         shutil.copyfile(source / name, temporary / name)
         with open(temporary / name, "rb") as f:
             digests[name] = hashlib.file_digest(f, "sha256").hexdigest()
-            os.fsync(f.fileno())
-    replace_file(temporary / MANIFEST, json.dumps({"files": digests, **facts}, indent=1) + "\n")
-    temporary.rename(destination)
-    sync_directory(destination.parent)
+    manifest = json.dumps({"files": digests, **facts}, indent=1)
+    (temporary / MANIFEST).write_text(manifest + "\n", encoding="utf-8")
+    publish_directory(temporary, destination)
 
 
 def check_manifest(directory: Path) -> None:

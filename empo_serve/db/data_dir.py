@@ -14,10 +14,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import IO
 
+from empo_serve.db.durable import replace_file
 from empo_serve.errors import StartupError
 
 
@@ -112,23 +112,3 @@ def model_identity(path: Path) -> str:
         for weights in sorted(path.glob("*.safetensors")):
             digest.update(f"{weights.name} {weights.stat().st_size}".encode())
     return f"{path.name} {digest.hexdigest()[:16]}"
-
-
-def replace_file(path: Path, content: str) -> None:
-    """Write a file so that a reader sees the old or the new content, whatever happens."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "w", encoding="utf-8") as f:
-        f.write(content)
-        f.flush()
-        os.fsync(f.fileno())
-    temporary.replace(path)
-    sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Make renames in a directory durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

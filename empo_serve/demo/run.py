@@ -22,7 +22,8 @@ from empo_serve.errors import ConfigError, EmpoError, StartupError
 from empo_serve.types import BandDecision, UpdateState
 
 BUNDLED_TRAFFIC = Path(__file__).parent.parent / "demo_data" / "traffic.jsonl"
-MAX_MEASURED = 40  # prompts per half and version: what fits into the time, three digits do not
+# Prompts per version that are measured: what fits into the time. The held-out half is the claim.
+MAX_MEASURED = {"heldout": 40, "traffic": 16}
 IDLE_S = 120.0  # full traffic for so long and no update: there is nothing left to learn from
 REPORT_S = 10.0  # kept for the end
 
@@ -58,8 +59,8 @@ class Demo:
         self._screen = screen
         # The same prompts for every version, or their numbers could not be compared.
         self._halves = {
-            "heldout": stratified(split.heldout, MAX_MEASURED),
-            "traffic": stratified(split.traffic, MAX_MEASURED),
+            "heldout": stratified(split.heldout, MAX_MEASURED["heldout"]),
+            "traffic": stratified(split.traffic, MAX_MEASURED["traffic"]),
         }
         self._updates = updates
         self._started = time.monotonic()

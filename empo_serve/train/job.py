@@ -23,9 +23,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from empo_serve.config import TrainSection
-from empo_serve.db.data_dir import replace_file
+from empo_serve.db.durable import publish_directory, replace_file, temporary_beside
 from empo_serve.errors import JobError
-from empo_serve.train.publish import publish_directory, temporary_beside
 
 FORMAT = 1
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
+from empo_serve.db.durable import publish_directory, temporary_beside
 from empo_serve.errors import JobError
 from empo_serve.train.job import OPTIMIZER, Job
-from empo_serve.train.publish import publish_directory, temporary_beside
 
 
 def load_model(job: Job, job_dir: Path, device: torch.device) -> Any:

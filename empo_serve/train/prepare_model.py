@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from empo_serve.db.durable import publish_directory, temporary_beside
 from empo_serve.errors import EmpoError, StartupError
-from empo_serve.train.publish import publish_directory, temporary_beside
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 

@@ -18,8 +18,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from empo_serve.db.durable import publish_directory, temporary_beside
 from empo_serve.errors import AdapterError
-from empo_serve.train.publish import publish_directory, temporary_beside
 
 _DECODER_WEIGHT = re.compile(r"(?:^|.*\.)layers\.\d+\.(?:.*\.)?(?P<leaf>[^.]+)\.weight$")
 _NOT_LINEAR = re.compile(r"vision|visual|audio|embed|norm|lora_|rotary")

@@ -1,11 +1,9 @@
-"""A directory appears complete or not at all."""
+"""Files and directories that appear complete or not at all, whatever happens."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-
-from empo_serve.db.data_dir import sync_directory
 
 
 def temporary_beside(destination: Path) -> Path:
@@ -22,3 +20,23 @@ def publish_directory(temporary: Path, destination: Path) -> None:
         sync_directory(Path(folder))
     temporary.rename(destination)
     sync_directory(destination.parent)
+
+
+def replace_file(path: Path, content: str) -> None:
+    """Write a file so that a reader sees the old or the new content, whatever happens."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "w", encoding="utf-8") as f:
+        f.write(content)
+        f.flush()
+        os.fsync(f.fileno())
+    temporary.replace(path)
+    sync_directory(path.parent)
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames in a directory durable."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
