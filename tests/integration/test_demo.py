@@ -36,6 +36,7 @@ def command(tmp_path: Path, *arguments: str) -> list[str]:
     return [*demo, *arguments]
 
 
+@pytest.mark.loop
 @pytest.mark.timeout(300)
 def test_versions_are_trained_swapped_in_under_traffic_and_measured(tmp_path: Path) -> None:
     traffic = tmp_path / "traffic.jsonl"

@@ -16,7 +16,7 @@ from tiny_model import save_llama
 
 from empo_serve.engine.fake.tokenizer import VOCAB_SIZE
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.loop, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,9 @@ def server(model: Path, tmp_path: Path) -> Iterator[Served]:
     assert served.stop() == 0, served.log.read_text()
 
 
-def test_traffic_becomes_a_live_version_with_its_lineage(server: Served) -> None:
+def test_traffic_becomes_a_live_version_with_its_lineage_and_can_be_taken_back(
+    server: Served,
+) -> None:
     play(server, range(30))
     server.until(lambda: live(server) != "v0", 120)
     update = server.until(lambda: [u for u in updates(server) if u["state"] == "PUBLISHED"])[-1]
@@ -83,6 +85,20 @@ def test_traffic_becomes_a_live_version_with_its_lineage(server: Served) -> None
     manifest = json.loads((server.data_dir / "adapters" / "v1" / "manifest.json").read_text())
     assert manifest["update_id"] == update["update_id"]
     assert server.metric("empo_adapter_swaps_total") >= 1
+
+    # Taken back, it answers no more, and nothing that it sampled is trained on.
+    server.post("/admin/v1/learning/pause", admin=True)
+    server.until(
+        lambda: server.get("/admin/v1/status", admin=True)[1]["learning"]["update_running"] is None
+    )
+    version = live(server)
+    status, body = server.post(f"/admin/v1/adapters/{version}/rollback", admin=True)
+    assert status == 200, body
+    assert live(server) == body["version"] != version
+    rows = server.get(f"/admin/v1/queries?limit=1000&version={version}", admin=True)[1]["queries"]
+    assert not [row for row in rows if row["state"] in ("PENDING", "LEASED")]
+    adapters = server.get("/admin/v1/adapters", admin=True)[1]["adapters"]
+    assert {a["version"]: a["state"] for a in adapters}[version] == "ROLLED_BACK"
 
 
 def test_a_crashing_trainer_fails_its_update_and_gives_the_rows_back(
@@ -122,8 +138,8 @@ def test_an_update_that_a_killed_server_left_behind_is_finished_by_the_next(
     children = psutil.Process(served.process.pid).children(recursive=True)
     os.killpg(served.process.pid, signal.SIGKILL)
     served.process.wait()
-    psutil.wait_procs(children, timeout=20)
-    assert not [child for child in (trainer, *children) if child.is_running()]
+    _, alive = psutil.wait_procs([trainer, *children], timeout=20)
+    assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
     again = Served(served.data_dir, *settings(model)).wait_ready()
     try:
         again.until(lambda: live(again) != "v0", 120)
@@ -133,24 +149,6 @@ def test_an_update_that_a_killed_server_left_behind_is_finished_by_the_next(
         assert counts["TRAINED"] >= 2
     finally:
         assert again.stop() == 0
-
-
-def test_groups_from_a_version_that_was_taken_back_are_not_trained_on(server: Served) -> None:
-    play(server, range(30))
-    server.until(lambda: live(server) != "v0", 120)
-    server.post("/admin/v1/learning/pause", admin=True)
-    server.until(
-        lambda: server.get("/admin/v1/status", admin=True)[1]["learning"]["update_running"] is None,
-        60,
-    )
-    version = live(server)
-    status, body = server.post(f"/admin/v1/adapters/{version}/rollback", admin=True)
-    assert status == 200, body
-    assert live(server) == body["version"] != version
-    rows = server.get(f"/admin/v1/queries?limit=1000&version={version}", admin=True)[1]["queries"]
-    assert not [row for row in rows if row["state"] in ("PENDING", "LEASED")]
-    adapters = server.get("/admin/v1/adapters", admin=True)[1]["adapters"]
-    assert {a["version"]: a["state"] for a in adapters}[version] == "ROLLED_BACK"
 
 
 def test_a_swap_under_traffic_fails_and_mixes_nothing(server: Served) -> None:
@@ -181,11 +179,13 @@ def test_a_swap_under_traffic_fails_and_mixes_nothing(server: Served) -> None:
     with ThreadPoolExecutor(4) as pool:
         workers = [pool.submit(ask, worker) for worker in range(4)]
         try:
-            server.until(lambda: live(server) not in ("v0", "v1"), 150)
+            server.until(lambda: live(server) != "v0", 150)
+            count = server.metric("empo_requests_total")
+            server.until(lambda: server.metric("empo_requests_total") > count + 20)
         finally:
             stop = True
         seen = [version for worker in workers for version, _ in worker.result()]
-    assert {"v0", "v1", "v2"} <= set(seen)
+    assert {"v0", "v1"} <= set(seen)
     for worker in workers:  # a client never goes back to an older version
         numbers = [int(version[1:]) for version, _ in worker.result()]
         assert numbers == sorted(numbers)
