@@ -18,6 +18,7 @@ from empo_serve.adapters import files
 from empo_serve.adapters.registry import Registry
 from empo_serve.db.database import Database
 from empo_serve.db.settings import read_setting, write_setting
+from empo_serve.engine.client import EngineClient
 from empo_serve.engine.pool import EnginePool
 from empo_serve.errors import AdapterError
 from empo_serve.metrics import Metrics
@@ -108,11 +109,14 @@ class Rollout:
         for adapter in await self._registry.recently_live(self._keep_loaded):
             self._loaded[adapter.version] = _Loaded(adapter)
 
-    async def load_all(self) -> None:
-        """Tell engines that just started every version that should be loaded."""
-        for entry in list(self._loaded.values()):
-            await self._load(entry.adapter)
-        self._show()
+    async def load_all(self, client: EngineClient) -> None:
+        """Tell an engine that just started every version that should be loaded."""
+        async with self._switching:
+            for entry in self._loaded.values():
+                path = self._registry.path(entry.adapter.version)
+                await asyncio.to_thread(files.check_manifest, path)
+                await client.load_adapter(entry.adapter.engine_name, str(path))
+            self._show()
 
     async def add_candidate(self, adapter: AdapterVersion) -> None:
         """Load a version that gets no traffic yet. Raises EngineError; then nothing has changed."""

@@ -28,7 +28,7 @@ class ManagedEngine:
     """Keeps one engine process running until stopped.
 
     `on_ready` is awaited each time the engine answers after a start, before it counts as up:
-    that is where the adapters are loaded again.
+    that is where its adapters are loaded.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ManagedEngine:
         env: dict[str, str],
         log_file: Path,
         section: EngineSection,
-        on_ready: Callable[[], Awaitable[None]],
+        on_ready: Callable[[EngineClient], Awaitable[None]],
         on_restart: Callable[[], None],
     ) -> None:
         self._client = client
@@ -84,12 +84,9 @@ class ManagedEngine:
                     f"(engine.startup_timeout_s); see {self._log_file}"
                 )
             await asyncio.sleep(0.2)
+        # Up only with its adapters: before, every request would be answered 404.
+        await self._on_ready(self._client)
         self._client.is_up = True
-        try:
-            await self._on_ready()
-        except BaseException:
-            self._client.is_up = False
-            raise
 
     async def _keep_running(self) -> None:
         pause_s = _FIRST_RESTART_S

@@ -203,13 +203,13 @@ class _Server:
                 was_up = client.is_up
                 is_up = await client.health()
                 if is_up and not was_up:
-                    client.is_up = True
                     try:
-                        await self._rollout.load_all()
-                        log.info("engine %s is up", client.url)
+                        await self._rollout.load_all(client)
                     except EmpoError as e:
-                        client.is_up = False
                         log.error("engine %s cannot be used: %s", client.url, e)
+                    else:
+                        client.is_up = True
+                        log.info("engine %s is up", client.url)
                 elif was_up and not is_up:
                     client.is_up = False
                     log.error("engine %s is down", client.url)

@@ -422,3 +422,17 @@ def test_a_data_directory_of_another_model_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "belongs to another model" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_restarted_engine_answers_nobody_before_it_has_its_adapters(tmp_path: Path) -> None:
+    """Loading is slow here; whoever asks meanwhile gets 503, never an unknown model."""
+    slow = 'engine.args=["--load-delay-s", "0.5"]'
+    server = Served(tmp_path / "data", *FAKE, slow).wait_ready()
+    try:
+        os.kill(server.get("/admin/v1/status", admin=True)[1]["engine"]["pid"], signal.SIGKILL)
+        seen = set()
+        while 503 not in seen or server.get("/health/ready")[0] != 200:
+            seen.add(server.chat("x", headers={"X-Empo-Learn": "no"})[0])
+        assert seen <= {200, 502, 503}
+    finally:
+        assert server.stop() == 0
