@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from openai import OpenAI
+from openai import APIError, OpenAI
 from safetensors.numpy import load_file, save_file
 from serving import Served, free_port
 
@@ -369,6 +369,23 @@ def test_stopping_lets_a_running_stream_finish_and_leaves_no_process(tmp_path: P
     assert rest[-1].choices[0].finish_reason == "stop"
     assert server.process.wait(30) == 0, server.log.read_text()
     assert not [child for child in children if is_alive(child)]
+
+
+def test_a_stream_that_a_dying_engine_cuts_ends_with_an_error_and_no_done(tmp_path: Path) -> None:
+    slow = 'engine.args=["--tokens-per-s", "5", "--min-tokens", "200"]'
+    server = Served(tmp_path / "data", *FAKE, slow).wait_ready()
+    client = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+    try:
+        stream = client.chat.completions.create(
+            model="fake", messages=[{"role": "user", "content": "long"}], stream=True
+        )
+        chunks = iter(stream)
+        next(chunks)
+        os.kill(server.get("/admin/v1/status", admin=True)[1]["engine"]["pid"], signal.SIGKILL)
+        with pytest.raises(APIError, match="stopped in the middle"):
+            list(chunks)
+    finally:
+        assert server.stop() == 0
 
 
 def is_alive(process: psutil.Process) -> bool:
