@@ -147,6 +147,11 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("openai", "rich", "matplotlib") if find_spec(name) is None]
+    if missing:
+        raise EmpoError(f"the demo needs {', '.join(missing)}: install empo-serve[demo]")
     from empo_serve import demo
 
     return demo.main(

@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,21 @@ from empo_serve.train.bundled import demo_model_path
 from empo_serve.train.zero_adapter import zero_adapter
 
 log = logging.getLogger(__name__)
+
+
+def check_installed(config: Config) -> None:
+    """Raises StartupError when a part that the configuration needs is not installed."""
+    if config.engine.kind == "managed" and find_spec("vllm") is None:
+        raise StartupError(
+            "vLLM is not installed: install empo-serve[cpu] or empo-serve[gpu], or set engine.kind"
+        )
+    trains = config.train.enabled and bool(config.model.path)
+    missing = [name for name in ("torch", "transformers", "peft") if find_spec(name) is None]
+    if trains and missing:
+        raise StartupError(
+            f"training needs {', '.join(missing)}: install empo-serve[train], or set "
+            "train.enabled=false"
+        )
 
 
 def model_source(config: Config) -> Path | str:

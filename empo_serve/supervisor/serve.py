@@ -34,7 +34,12 @@ from empo_serve.semantics.process import ScorerProcess
 from empo_serve.server.app import admin_app, public_app
 from empo_serve.server.keys import Control
 from empo_serve.supervisor.listen import listen, site, url
-from empo_serve.supervisor.model import model_source, prepare_model, publish_v0
+from empo_serve.supervisor.model import (
+    check_installed,
+    model_source,
+    prepare_model,
+    publish_v0,
+)
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +67,7 @@ class _Server:
 
         # Checked before anything is started.
         source = model_source(config)
+        check_installed(config)
         public_socket = listen(config.server.host, config.server.port, "server.port")
         stack.callback(public_socket.close)
         admin_socket = listen(
