@@ -112,10 +112,19 @@ class Rollout:
     async def load_all(self, client: EngineClient) -> None:
         """Tell an engine that just started every version that should be loaded."""
         async with self._switching:
-            for entry in self._loaded.values():
-                path = self._registry.path(entry.adapter.version)
-                await asyncio.to_thread(files.check_manifest, path)
-                await client.load_adapter(entry.adapter.engine_name, str(path))
+            for entry in list(self._loaded.values()):
+                adapter = entry.adapter
+                path = self._registry.path(adapter.version)
+                try:
+                    await asyncio.to_thread(files.check_manifest, path)
+                except AdapterError as e:
+                    if entry is self._live:
+                        raise
+                    # Only a rollback to it would need it.
+                    log.error("version %s is not loaded: %s", adapter.version, e)
+                    del self._loaded[adapter.version]
+                else:
+                    await client.load_adapter(adapter.engine_name, str(path))
             self._show()
 
     async def add_candidate(self, adapter: AdapterVersion) -> None:
@@ -130,8 +139,9 @@ class Rollout:
         await self.park_candidate(adapter)
 
     async def park_candidate(self, adapter: AdapterVersion) -> None:
-        """Unload a candidate; it can be promoted later, by hand."""
+        """Unload a candidate once no request holds it; it can be promoted later, by hand."""
         async with self._switching:
+            await self._refresh()
             entry = self._loaded.get(adapter.version)
             if entry is not None and entry is not self._live and entry.requests == 0:
                 del self._loaded[adapter.version]

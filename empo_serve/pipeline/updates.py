@@ -14,7 +14,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -134,16 +134,10 @@ class Updates:
     async def _run(self) -> None:
         pause_s = _FIRST_PAUSE_S
         for row in await self._update_store.unfinished():
-            await self._finish(row["update_id"], row["parent"])
+            await self._safely(self._finish(row["update_id"], row["parent"]))
         while True:
             await self._until_there_is_work()
-            try:
-                is_ok = await self.update()
-            except Exception:
-                # A defect here must not end learning for good, nor touch serving.
-                self._metrics.updates.labels(outcome="error").inc()
-                log.exception("an update broke off")
-                is_ok = False
+            is_ok = await self._safely(self.update())
             if is_ok:
                 pause_s = _FIRST_PAUSE_S
                 continue
@@ -151,6 +145,15 @@ class Updates:
             log.warning("the next update is tried in %.0f s", pause_s)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    async def _safely(self, update: Awaitable[bool]) -> bool:
+        """A defect in an update must not end learning for good, nor touch serving."""
+        try:
+            return await update
+        except Exception:
+            self._metrics.updates.labels(outcome="error").inc()
+            log.exception("an update broke off")
+            return False
 
     async def _until_there_is_work(self) -> None:
         train = self._config.train

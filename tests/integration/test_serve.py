@@ -346,8 +346,8 @@ def test_a_dead_engine_gives_503_and_is_restarted_with_the_live_version(tmp_path
         )
         assert status == 503
         assert body["error"]["code"] == 503
+        server.until(lambda: server.metric("empo_engine_restarts_total") == 1)
         server.until(lambda: server.get("/health/ready")[0] == 200)
-        assert server.metric("empo_engine_restarts_total") == 1
         status, body = server.chat("x", headers={"X-Empo-Version": "v1"})
         assert status == 200
     finally:
@@ -453,3 +453,33 @@ def test_a_restarted_engine_answers_nobody_before_it_has_its_adapters(tmp_path: 
         assert seen <= {200, 502, 503}
     finally:
         assert server.stop() == 0
+
+
+def test_a_damaged_version_is_not_served_and_the_live_one_must_be_whole(tmp_path: Path) -> None:
+    server = Served(tmp_path / "data", *FAKE, "gate.enabled=false").wait_ready()
+    for seed in (1, 2):
+        command(
+            server, "adapters", "import", str(make_adapter(server, tmp_path / f"a{seed}", seed))
+        )
+    assert server.stop() == 0
+    _flip_a_byte(server.data_dir / "adapters" / "v1" / "adapter_model.safetensors")
+    again = Served(server.data_dir, *FAKE).wait_ready()
+    try:
+        assert again.chat("x", headers={"X-Empo-Version": "v2"})[0] == 200
+        assert again.chat("x", headers={"X-Empo-Version": "v1"})[0] == 404
+        refused = command(again, "adapters", "promote", "v1")
+        assert refused.returncode == 1
+        assert "changed after it was published" in refused.stderr
+    finally:
+        assert again.stop() == 0
+    _flip_a_byte(server.data_dir / "adapters" / "v2" / "adapter_model.safetensors")
+    ports = (f"server.port={free_port()}", f"server.admin_port={free_port()}")
+    done = start(*ports, *FAKE, f"server.data_dir={server.data_dir}")
+    assert done.returncode == 1
+    assert "changed after it was published" in done.stderr.splitlines()[-1]
+
+
+def _flip_a_byte(file: Path) -> None:
+    raw = bytearray(file.read_bytes())
+    raw[-1] ^= 1
+    file.write_bytes(raw)
