@@ -91,7 +91,7 @@ async def _answer(request: web.Request, route: str) -> web.StreamResponse:
         }
         content_type = answer.response.content_type
         if content_type == "text/event-stream":
-            return await _stream(request, user_request, pipeline, answer, headers)
+            return await _stream(request, user_request, pipeline, answer, headers, started)
         reading = time.perf_counter()
         raw = await _read(answer.response)
         waited = answer.engine_seconds + time.perf_counter() - reading
@@ -128,13 +128,13 @@ async def _stream(
     pipeline: Pipeline,
     answer: Answer,
     headers: Mapping[str, str],
+    started: float,
 ) -> web.StreamResponse:
     """Pass each event on when it arrives, under the public model name."""
     metrics, public = request.app[METRICS], request.app[CONFIG].model.public_name
     engine_name, engine_response = answer.adapter.engine_name, answer.response
     response = web.StreamResponse(headers={**headers, "Cache-Control": "no-cache"})
     response.headers["Content-Type"] = engine_response.headers["Content-Type"]
-    started = time.perf_counter()
     await response.prepare(request)
     is_first = True
     pending = b""
