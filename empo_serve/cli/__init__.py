@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--updates", type=int, metavar="N", help="stop after N new versions")
     demo.add_argument(
-        "--minutes", type=float, default=13.0, help="time to spend at most (default: %(default)g)"
+        "--minutes", type=float, default=12.0, help="time to spend at most (default: %(default)g)"
     )
     demo.add_argument("--set", action="append", default=[], metavar="section.key=value",
                       help="override one value of the demo's configuration")  # fmt: skip
