@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 DEFAULT_UPDATES = 10
-DEFAULT_MINUTES = 13.0
+DEFAULT_MINUTES = 12.0
 
 
 def main(
