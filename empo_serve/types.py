@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+ANONYMOUS = "anonymous"  # the principal of every request while no API keys are configured
+
 
 class BandDecision(StrEnum):
     """What the entropy band says of one scored group."""
@@ -53,7 +55,8 @@ class Query:
 
     `route` is "chat" or "completions"; `prompt` holds only the fields that make the prompt
     (`messages`, `prompt`, ...), never the client's sampling hints. `question` is the text that
-    the semantic layer sees.
+    the semantic layer sees. `principal` is who asked: the name of an API key, never anything
+    that the client says of itself.
     """
 
     query_id: str
@@ -61,6 +64,7 @@ class Query:
     prompt: dict[str, Any]
     question: str
     arrived_at: float  # unix seconds
+    principal: str = ANONYMOUS
 
 
 @dataclass(frozen=True, slots=True)
