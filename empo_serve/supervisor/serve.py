@@ -7,7 +7,6 @@ started. The ports answer at once; /health/ready turns green when the engine hol
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
 import time
@@ -24,9 +23,10 @@ from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
 from empo_serve.db.data_dir import DataDir, model_identity
 from empo_serve.db.database import Database
+from empo_serve.engine.attached import AttachedEngine
 from empo_serve.engine.managed import ManagedEngine, fake_command, free_port, vllm_command
 from empo_serve.engine.pool import EnginePool
-from empo_serve.errors import EmpoError, StartupError
+from empo_serve.errors import StartupError
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.pipeline.updates import Updates
@@ -175,8 +175,10 @@ class _Server:
 
         self._phase = "starting the engine"
         if config.engine.kind == "attached":
-            watch = asyncio.create_task(self._watch_attached(), name="engine-watch")
-            stack.push_async_callback(_cancelled, watch)
+            for client in self._engines.clients:
+                engine = AttachedEngine(client, config.engine, on_ready=self._rollout.load_all)
+                stack.push_async_callback(engine.stop)
+                engine.start()
             await self._until_up()
         else:
             ranks = max(config.train.rank, await registry.highest_rank())
@@ -201,25 +203,6 @@ class _Server:
         self._phase = "ready"
         pipeline.start()
         await updates.start(model_dir)
-
-    async def _watch_attached(self) -> None:
-        """Engines that others run: see which are up, and that each knows the loaded versions."""
-        while True:
-            for client in self._engines.clients:
-                was_up = client.is_up
-                is_up = await client.health()
-                if is_up and not was_up:
-                    try:
-                        await self._rollout.load_all(client)
-                    except EmpoError as e:
-                        log.error("engine %s cannot be used: %s", client.url, e)
-                    else:
-                        client.is_up = True
-                        log.info("engine %s is up", client.url)
-                elif was_up and not is_up:
-                    client.is_up = False
-                    log.error("engine %s is down", client.url)
-            await asyncio.sleep(self._config.engine.health_interval_s)
 
     async def _until_up(self) -> None:
         deadline = time.monotonic() + self._config.engine.startup_timeout_s
@@ -279,9 +262,3 @@ def _stop_signal() -> asyncio.Event:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     return stop
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
