@@ -91,6 +91,9 @@ class EngineSection(Section):
     """How often the engine's health is asked for."""
     request_timeout_s: float = Field(600.0, gt=0)
     """Longest silence of the engine within one request."""
+    control_timeout_s: float = Field(120.0, gt=0)
+    """How long the engine may take to load or unload one adapter. Users' requests go on
+    meanwhile."""
 
     @model_validator(mode="after")
     def _check(self) -> EngineSection:
@@ -223,6 +226,12 @@ class RolloutSection(Section):
     keep_loaded: int = Field(2, ge=0)
     """Former live versions that stay loaded in the engine, for an instant rollback and for
     X-Empo-Version."""
+    warm_prefixes: int = Field(8, ge=0, le=64)
+    """Most frequent system prompts that the engine computes under a new version before it goes
+    live, so that the first answers do not wait for them; 0 for none. They are counted in memory
+    only, and never from requests that opt out of learning."""
+    warm_timeout_s: float = Field(30.0, gt=0)
+    """The longest that a new version waits for that."""
 
 
 class PrivacySection(Section):

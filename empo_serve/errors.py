@@ -4,7 +4,8 @@ EmpoError
 ├── ConfigError            the operator's configuration or arguments are wrong   (exit code 2)
 ├── StartupError           something needed at start is missing or taken         (exit code 1)
 ├── EngineError            the inference engine refused or failed
-│   └── EngineUnavailable  ... or cannot be reached
+│   └── EngineUnavailable  ... or does not answer
+│       └── EngineUnreachable  ... since it took no request at all: another engine may
 ├── ScorerError            a group could not be scored; it becomes "not scored"
 ├── AdapterError           an adapter is unknown, or its files are not acceptable
 └── JobError               a training job directory is not usable
@@ -39,6 +40,10 @@ class EngineError(EmpoError):
 
 
 class EngineUnavailable(EngineError):
+    pass
+
+
+class EngineUnreachable(EngineUnavailable):
     pass
 
 

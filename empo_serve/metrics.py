@@ -163,7 +163,19 @@ class Metrics:
         )
         self.adapter_swap_seconds = Histogram(
             "empo_adapter_swap_seconds",
-            "Load and switch of a version",
+            "Load, warm and switch of a version",
+            buckets=_LATENCY,
+            registry=r,
+        )
+        self.warmed_prefixes = Counter(
+            "empo_warmed_prefixes_total",
+            "Prompt starts computed under a new version, by outcome (ok, failed, timeout)",
+            ["outcome"],
+            registry=r,
+        )
+        self.warm_seconds = Histogram(
+            "empo_warm_seconds",
+            "Warming the prefix cache for one version",
             buckets=_LATENCY,
             registry=r,
         )
@@ -198,6 +210,8 @@ class Metrics:
         self.updates.labels(outcome="error")
         for outcome in ("ok", "failed"):
             self.adapter_swaps.labels(outcome=outcome)
+        for outcome in ("ok", "failed", "timeout"):
+            self.warmed_prefixes.labels(outcome=outcome)
 
     def render(self) -> bytes:
         """The Prometheus text exposition of everything above."""

@@ -1,8 +1,8 @@
-"""Which version answers: load, switch, drain, unload; roll back and pin.
+"""Which version answers: load, warm, switch, drain, unload; roll back and pin.
 
 A request finishes on the version it started on. Switching is one assignment between two requests;
-everything slow (loading, checking) happens before it, everything else (unloading) after the last
-request of the old version has ended.
+everything slow (loading, checking, warming) happens before it, everything else (unloading) after
+the last request of the old version has ended.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from empo_serve.adapters import files
+from empo_serve.adapters.loaded import Loaded, LoadedVersions, surplus
 from empo_serve.adapters.registry import Registry
 from empo_serve.db.database import Database
 from empo_serve.db.settings import read_setting, write_setting
@@ -26,20 +28,19 @@ from empo_serve.types import AdapterState, AdapterVersion
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+Warm = Callable[[AdapterVersion, Sequence[EngineClient]], Awaitable[None]]
+
 _PINNED = "pinned_version"
 _SWITCHABLE = {AdapterState.CANDIDATE, AdapterState.RETIRED, AdapterState.ROLLED_BACK}
 
 
-@dataclass(slots=True)
-class _Loaded:
-    """A version that the engines know, and how many requests run on it."""
-
-    adapter: AdapterVersion
-    requests: int = 0
-
-
 class Rollout:
-    """Owns the set of loaded versions and the live one."""
+    """Owns the set of loaded versions and the live one.
+
+    `warm` is awaited before a version goes live: it fills the engines' prefix caches, and raises
+    nothing.
+    """
 
     def __init__(
         self,
@@ -48,17 +49,19 @@ class Rollout:
         database: Database,
         keep_loaded: int,
         metrics: Metrics,
+        warm: Warm,
     ) -> None:
         self._registry = registry
         self._engines = engines
         self._database = database
         self._keep_loaded = keep_loaded
         self._metrics = metrics
-        self._loaded: dict[str, _Loaded] = {}
-        self._live: _Loaded | None = None
+        self._warm = warm
+        self._loaded = LoadedVersions(registry, engines)
+        self._live: Loaded | None = None
         self._pinned: str | None = None
-        self._switching = asyncio.Lock()
-        self._unloads: set[asyncio.Task[None]] = set()
+        self._switching = asyncio.Lock()  # short: only the database is waited for under it
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     # What answers.
 
@@ -75,7 +78,7 @@ class Rollout:
     @property
     def loaded(self) -> dict[str, int]:
         """Loaded versions and the number of requests that run on each."""
-        return {version: entry.requests for version, entry in self._loaded.items()}
+        return {version: entry.requests for version, entry in self._loaded.by_version.items()}
 
     @contextmanager
     def serving(self, version: str | None = None) -> Iterator[AdapterVersion]:
@@ -83,19 +86,19 @@ class Rollout:
 
         Raises AdapterError when that version is not loaded.
         """
-        entry = self._live if version is None else self._loaded.get(version)
+        entry = self._live if version is None else self._loaded.by_version.get(version)
         if entry is None:
-            names = ", ".join(self._loaded) or "none"
+            names = ", ".join(self.loaded) or "none"
             raise AdapterError(f"version {version!r} is not loaded; loaded: {names}")
         entry.requests += 1
         try:
             yield entry.adapter
         finally:
             entry.requests -= 1
-            if entry.requests == 0 and entry is not self._live:
+            if not entry.is_needed:
                 self._unload_soon()
 
-    # Changes.
+    # Engines.
 
     async def start(self) -> None:
         """Read from the registry what is live and pinned; load nothing yet."""
@@ -105,156 +108,187 @@ class Rollout:
             await self._registry.go_live("v0", AdapterState.RETIRED)
             live = await self._registry.get("v0")
         await asyncio.to_thread(files.check_manifest, self._registry.path(live.version))
-        self._live = self._loaded[live.version] = _Loaded(live)
+        self._live = self._loaded.expect(live)
+        self._live.holds += 1
         for adapter in await self._registry.recently_live(self._keep_loaded):
-            self._loaded[adapter.version] = _Loaded(adapter)
+            self._loaded.expect(adapter)
 
     async def load_all(self, client: EngineClient) -> None:
         """Tell an engine that just started every version that should be loaded."""
-        async with self._switching:
-            for entry in list(self._loaded.values()):
-                adapter = entry.adapter
-                path = self._registry.path(adapter.version)
-                try:
-                    await asyncio.to_thread(files.check_manifest, path)
-                except AdapterError as e:
-                    if entry is self._live:
-                        raise
-                    # Only a rollback to it would need it.
-                    log.error("version %s is not loaded: %s", adapter.version, e)
-                    del self._loaded[adapter.version]
-                else:
-                    await client.load_adapter(adapter.engine_name, str(path))
-            self._show()
+        await self._loaded.load_on(client)
+        # While it is the only engine, users wait for it: a cold answer is sooner than none.
+        if self._live is not None and self._engines.is_up:
+            await self._warm(self._live.adapter, [client])
+            await self._loaded.load_on(client)  # what came meanwhile
+        self._show()
+
+    async def reconcile(self, client: EngineClient) -> None:
+        """See that an engine that is up still has its adapters. Raises EngineError."""
+        await self._loaded.reconcile(client)
+
+    # Changes. Each goes on to its end when the caller leaves: half a change is none.
 
     async def add_candidate(self, adapter: AdapterVersion) -> None:
         """Load a version that gets no traffic yet. Raises EngineError; then nothing has changed."""
-        async with self._switching:
-            await self._ensure_loaded(adapter)
+        async with self._loaded.holding(adapter):
             self._show()
 
     async def drop_candidate(self, adapter: AdapterVersion) -> None:
         """A candidate was refused: CANDIDATE -> REJECTED, and the engine forgets it."""
-        await self._registry.set_state(adapter.version, AdapterState.REJECTED)
+        async with self._switching:
+            current = await self._registry.get(adapter.version)
+            if current.state is AdapterState.CANDIDATE:  # else an operator wanted it after all
+                await self._registry.set_state(adapter.version, AdapterState.REJECTED)
         await self.park_candidate(adapter)
 
     async def park_candidate(self, adapter: AdapterVersion) -> None:
         """Unload a candidate once no request holds it; it can be promoted later, by hand."""
-        async with self._switching:
-            await self._refresh()
-            entry = self._loaded.get(adapter.version)
-            if entry is not None and entry is not self._live and entry.requests == 0:
-                del self._loaded[adapter.version]
-                await self._engines.unload_adapter(adapter.engine_name)
-            self._show()
+        await self._loaded.unload(adapter.version)
+        self._show()
 
-    async def promote(
-        self, version: str, old_becomes: AdapterState = AdapterState.RETIRED
-    ) -> AdapterVersion:
-        """Make a version the one that answers from now on. Raises AdapterError or EngineError."""
-        async with self._switching:
-            adapter = await self._registry.get(version)
-            if adapter.state is AdapterState.LIVE:
-                return adapter
-            if adapter.state not in _SWITCHABLE:
-                raise AdapterError(f"version {version} is {adapter.state} and cannot go live")
-            started = time.perf_counter()
-            try:
-                entry = await self._ensure_loaded(adapter)
-                await self._registry.go_live(version, old_becomes)
-            except Exception:
-                self._metrics.adapter_swaps.labels(outcome="failed").inc()
-                raise
-            old, self._live = self._live, entry
-            await self._refresh()
-            self._metrics.adapter_swaps.labels(outcome="ok").inc()
-            self._metrics.adapter_swap_seconds.observe(time.perf_counter() - started)
-            log.info("version %s is live (was %s)", version, old.adapter.version if old else None)
-            self._show()
-        self._unload_soon()
-        return self.live
+    async def promote(self, version: str) -> AdapterVersion:
+        """Make a version the one that answers from now on.
+
+        Raises AdapterError, also when another version goes live while this one is being loaded,
+        or EngineError; then nothing has changed.
+        """
+        return await self._to_the_end(self._promote(version, self._live))
 
     async def roll_back(self, version: str) -> AdapterVersion:
-        """Take the live version back; the version before it answers again."""
-        if version != self.live.version:
-            adapter = await self._registry.get(version)
-            raise AdapterError(f"version {version} is {adapter.state}, not live")
-        former = await self._former()
-        if self._pinned == version:
-            await self.unpin()
-        return await self.promote(former, old_becomes=AdapterState.ROLLED_BACK)
+        """Take the live version back; the version before it answers again.
+
+        This is for emergencies: it waits neither for a promotion that is under way (which then
+        fails) nor for a prefix cache.
+        """
+        return await self._to_the_end(self._roll_back(version))
 
     async def pin(self, version: str) -> AdapterVersion:
         """Make a version live and keep it so: new versions are trained but not promoted."""
-        adapter = await self.promote(version)
-        await write_setting(self._database, _PINNED, version)
-        self._pinned = version
-        return adapter
+        return await self._to_the_end(self._promote(version, self._live, is_pin=True))
 
     async def unpin(self) -> None:
-        await write_setting(self._database, _PINNED, None)
-        self._pinned = None
+        async with self._switching:
+            await self._pin(None)
 
     async def settle(self) -> None:
-        """Wait until every unload that was due has happened."""
-        while self._unloads:
-            await asyncio.gather(*self._unloads)
+        """Wait until every change and every unload that was due has happened."""
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     # Inside.
 
-    async def _former(self) -> str:
+    async def _promote(
+        self, version: str, live: Loaded | None, is_pin: bool = False
+    ) -> AdapterVersion:
+        adapter = await self._registry.get(version)
+        if adapter.state is not AdapterState.LIVE:
+            self._check_switchable(adapter, is_pin)
+            started = time.perf_counter()
+            try:
+                async with self._loaded.holding(adapter) as entry:
+                    await self._warm(adapter, [c for c in self._engines.clients if c.can_serve])
+                    async with self._switching:
+                        self._check_switchable(await self._registry.get(version), is_pin)
+                        if self._live not in (live, entry):
+                            raise AdapterError(
+                                f"version {self.live.version} went live while {version} was being "
+                                f"loaded; promote {version} again if you still want it"
+                            )
+                        await self._switch(entry, AdapterState.RETIRED)
+                        if is_pin:
+                            await self._pin(version)
+            except BaseException:
+                self._metrics.adapter_swaps.labels(outcome="failed").inc()
+                raise
+            finally:
+                self._unload_soon()
+            self._metrics.adapter_swap_seconds.observe(time.perf_counter() - started)
+            return entry.adapter
+        async with self._switching:
+            if self.live.version != version:
+                raise AdapterError(f"version {version} is not live any more; promote it again")
+            if is_pin:
+                await self._pin(version)
+            return self.live
+
+    async def _roll_back(self, version: str) -> AdapterVersion:
+        started = time.perf_counter()
+        while True:
+            former = await self._former(version)
+            async with self._loaded.holding(former) as entry, self._switching:
+                if await self._former(version) != former:
+                    continue
+                await self._switch(entry, AdapterState.ROLLED_BACK)
+                if self._pinned == version:
+                    await self._pin(None)
+            self._metrics.adapter_swap_seconds.observe(time.perf_counter() - started)
+            self._unload_soon()
+            return entry.adapter
+
+    async def _former(self, version: str) -> AdapterVersion:
         """The version to go back to: the nearest ancestor that was not taken back itself."""
+        if version != self.live.version:
+            adapter = await self._registry.get(version)
+            raise AdapterError(f"version {version} is {adapter.state}, not live")
         parent = self.live.parent
         while parent is not None:
             adapter = await self._registry.get(parent)
             if adapter.state in (AdapterState.RETIRED, AdapterState.CANDIDATE):
-                return parent
+                return adapter
             parent = adapter.parent
-        raise AdapterError(f"there is no version before {self.live.version} to go back to")
+        raise AdapterError(f"there is no version before {version} to go back to")
 
-    async def _ensure_loaded(self, adapter: AdapterVersion) -> _Loaded:
-        entry = self._loaded.get(adapter.version)
-        if entry is None:
-            await self._load(adapter)
-            entry = self._loaded[adapter.version] = _Loaded(adapter)
-        return entry
+    def _check_switchable(self, adapter: AdapterVersion, is_pin: bool) -> None:
+        if adapter.state not in _SWITCHABLE | {AdapterState.LIVE}:
+            raise AdapterError(f"version {adapter.version} is {adapter.state} and cannot go live")
+        if self._pinned not in (None, adapter.version) and not is_pin:
+            raise AdapterError(f"version {self._pinned} is pinned; unpin it first")
 
-    async def _load(self, adapter: AdapterVersion) -> None:
-        path = self._registry.path(adapter.version)
-        await asyncio.to_thread(files.check_manifest, path)
-        await self._engines.load_adapter(adapter.engine_name, str(path))
+    async def _switch(self, entry: Loaded, old_becomes: AdapterState) -> None:
+        """First the database, then one assignment: a failing disk leaves the live version live."""
+        old, version = self._live, entry.adapter.version
+        if old is entry:
+            return
+        await self._registry.go_live(version, old_becomes)
+        self._live = entry
+        entry.adapter = replace(entry.adapter, state=AdapterState.LIVE)
+        entry.holds += 1
+        if old is not None:
+            old.adapter = replace(old.adapter, state=old_becomes)
+            old.holds -= 1
+        self._metrics.adapter_swaps.labels(outcome="ok").inc()
+        log.info("version %s is live (was %s)", version, old.adapter.version if old else None)
+        self._show()
 
-    async def _refresh(self) -> None:
-        """States have changed in the registry: read them again."""
-        for entry in self._loaded.values():
-            entry.adapter = await self._registry.get(entry.adapter.version)
+    async def _pin(self, version: str | None) -> None:
+        await write_setting(self._database, _PINNED, version)
+        self._pinned = version
+
+    async def _to_the_end(self, change: Coroutine[Any, Any, T]) -> T:
+        """A client that leaves must not stop a change between the database and the memory."""
+        task = asyncio.create_task(change, name="adapter-change")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
 
     def _unload_soon(self) -> None:
         task = asyncio.create_task(self._unload_surplus(), name="adapter-unload")
-        self._unloads.add(task)
-        task.add_done_callback(self._unloads.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._unloaded)
 
     async def _unload_surplus(self) -> None:
         """Unload former versions without requests, but the newest few."""
-        async with self._switching:
-            former = [
-                entry
-                for entry in self._loaded.values()
-                if entry is not self._live and entry.adapter.state is not AdapterState.CANDIDATE
-            ]
-            former.sort(
-                key=lambda e: (e.adapter.state is AdapterState.RETIRED, int(e.adapter.version[1:]))
-            )
-            surplus = former[: max(0, len(former) - self._keep_loaded)]
-            for entry in surplus:
-                if entry.requests == 0:
-                    del self._loaded[entry.adapter.version]
-                    await self._engines.unload_adapter(entry.adapter.engine_name)
-                    log.info("version %s is unloaded", entry.adapter.version)
-            self._show()
+        for version in surplus(self._loaded.by_version, self._keep_loaded):
+            await self._loaded.unload(version)
+        self._show()
+
+    def _unloaded(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("unloading former versions failed", exc_info=error)
 
     def _show(self) -> None:
         info = self._metrics.adapter_version_info
         info.clear()
-        for version, entry in self._loaded.items():
+        for version, entry in self._loaded.by_version.items():
             info.labels(version=version, state=entry.adapter.state.value).set(1)

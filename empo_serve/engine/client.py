@@ -6,13 +6,14 @@ fifty remote replicas and the fake engine.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
 
-from empo_serve.errors import EngineError, EngineUnavailable
+from empo_serve.errors import EngineError, EngineUnavailable, EngineUnreachable
 from empo_serve.types import Query, Sample
 
 ROUTES = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
@@ -26,17 +27,28 @@ class EngineClient:
     """Requests to one engine. Users' streams and control calls have separate connections, so
     that loading an adapter never queues behind answers."""
 
-    def __init__(self, url: str, request_timeout_s: float) -> None:
+    def __init__(
+        self, url: str, request_timeout_s: float, control_timeout_s: float = 120.0
+    ) -> None:
         self.url = url.rstrip("/")
         self.inflight = 0
         self.is_up = False
+        # Set when it turns out to lack adapters that it was given: it was restarted in between.
+        self.forgot = asyncio.Event()
         # No limit on connections: admission is decided by us, not by a pool.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
             timeout=aiohttp.ClientTimeout(total=None, connect=10, sock_read=request_timeout_s),
             auto_decompress=False,
         )
-        self._control = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120))
+        self._control = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=control_timeout_s)
+        )
+
+    @property
+    def can_serve(self) -> bool:
+        """Up, with the adapters that it should have as far as we know."""
+        return self.is_up and not self.forgot.is_set()
 
     async def close(self) -> None:
         await self._session.close()
@@ -45,15 +57,23 @@ class EngineClient:
     async def post(
         self, route: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> aiohttp.ClientResponse:
-        """Send a request whose response is read by the caller. Raises EngineUnavailable."""
+        """Send a request whose response is read by the caller. Raises EngineUnavailable, and
+        EngineUnreachable where the same request may be sent to another engine."""
         try:
             return await self._session.post(
                 self.url + ROUTES[route],
                 data=body,
                 headers={"Content-Type": "application/json", **(headers or {})},
             )
-        except (aiohttp.ClientError, TimeoutError) as e:
+        except (aiohttp.SocketTimeoutError, aiohttp.ClientPayloadError) as e:
             raise EngineUnavailable(f"the engine at {self.url} does not answer: {e!r}") from e
+        except (aiohttp.ClientError, TimeoutError) as e:
+            raise EngineUnreachable(f"the engine at {self.url} cannot be reached: {e!r}") from e
+
+    async def prefill(self, route: str, prompt: Mapping[str, Any], engine_name: str) -> None:
+        """Compute a prompt under an adapter, so that the engine has it in its prefix cache."""
+        own = {"model": engine_name, "max_tokens": 1, "priority": BACKGROUND_PRIORITY}
+        await self._json(route, {**prompt, **own})
 
     async def sample(
         self,
@@ -126,7 +146,9 @@ class EngineClient:
     async def models(self) -> list[dict[str, Any]]:
         """The engine's own model list, adapters included."""
         try:
-            async with self._control.get(self.url + "/v1/models") as response:
+            async with self._control.get(
+                self.url + "/v1/models", timeout=aiohttp.ClientTimeout(total=10)
+            ) as response:
                 return list((await response.json())["data"])
         except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as e:
             raise EngineUnavailable(f"the engine at {self.url} does not list its models") from e
@@ -152,6 +174,8 @@ class EngineClient:
         try:
             async with self._control.post(self.url + path, json=body) as response:
                 return response.status, error_message(await response.read())
+        except aiohttp.ClientConnectorError as e:
+            raise EngineUnreachable(f"the engine at {self.url} cannot be reached: {e!r}") from e
         except (aiohttp.ClientError, TimeoutError) as e:
             raise EngineUnavailable(f"the engine at {self.url} does not answer: {e!r}") from e
 

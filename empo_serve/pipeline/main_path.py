@@ -24,6 +24,7 @@ from empo_serve.engine.client import BACKGROUND_PRIORITY, USER_PRIORITY, EngineC
 from empo_serve.engine.pool import EnginePool
 from empo_serve.errors import EngineError, ScorerError
 from empo_serve.metrics import Metrics
+from empo_serve.pipeline.prefixes import Prefixes
 from empo_serve.pipeline.uncertainty import Uncertainty
 from empo_serve.semantics.process import ScorerProcess
 from empo_serve.types import (
@@ -59,6 +60,7 @@ class Pipeline:
         rollout: Rollout,
         scorer: ScorerProcess,
         store: GroupStore,
+        prefixes: Prefixes,
         metrics: Metrics,
     ) -> None:
         self._config = config
@@ -66,6 +68,7 @@ class Pipeline:
         self._rollout = rollout
         self._scorer = scorer
         self._store = store
+        self._prefixes = prefixes
         self._metrics = metrics
         self._queue: asyncio.Queue[Query] = asyncio.Queue(config.sampling.queue_size)
         self._workers: list[asyncio.Task[None]] = []
@@ -80,14 +83,16 @@ class Pipeline:
 
         Raises EngineUnavailable, or AdapterError when that version is not loaded.
         """
-        with self._engines.engine() as engine, self._rollout.serving(version) as adapter:
+        with self._rollout.serving(version) as adapter:
             body = request.body | {"model": adapter.engine_name, "priority": USER_PRIORITY}
             sampling = None
             if request.uncertainty is not None:
                 sampling = asyncio.create_task(self._uncertainty(request, adapter))
             started = time.perf_counter()
             try:
-                async with await engine.post(request.route, _encode(body)) as response:
+                async with self._engines.post(
+                    request.route, _encode(body), adapter.engine_name
+                ) as response:
                     yield Answer(adapter, response, time.perf_counter() - started, sampling)
             finally:
                 if sampling is not None:
@@ -111,6 +116,7 @@ class Pipeline:
 
     def offer(self, request: UserRequest) -> None:
         """Hand an answered request to the cold path, if it may be learned from. Never waits."""
+        self._prefixes.count(request)
         reason = request.not_learned
         if reason is None and self.is_paused:
             reason = "paused"

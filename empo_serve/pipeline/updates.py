@@ -317,8 +317,27 @@ class Updates:
         return await self._registry.get(candidate.version)
 
     async def _admit(self, candidate: AdapterVersion, parent: AdapterVersion) -> str | None:
-        """Load a candidate, let the gate judge it, let it answer users. Why not, or None."""
+        """Load a candidate, let the gate judge it, let it answer users. Why not, or None.
+
+        Raises EngineError; then the candidate is not loaded, and may be promoted later.
+        """
         await self._rollout.add_candidate(candidate)
+        try:
+            refusal = await self._judge(candidate, parent)
+            if refusal is None and self._rollout.pinned is None:
+                refusal = await self._go_live(candidate)
+        except Exception:
+            await self._rollout.park_candidate(candidate)
+            raise
+        if refusal is not None:
+            log.warning("version %s is rejected: %s", candidate.version, refusal)
+            await self._rollout.drop_candidate(candidate)
+        elif self._rollout.live.version != candidate.version:
+            await self._rollout.park_candidate(candidate)
+        return refusal
+
+    async def _judge(self, candidate: AdapterVersion, parent: AdapterVersion) -> str | None:
+        """Why a loaded candidate may not answer users, or None."""
         refusal = None
         if self._config.gate.enabled:
             queries = await self._store.recent_queries(self._config.gate.num_queries)
@@ -329,14 +348,16 @@ class Updates:
             refusal = None if verdict.passed else verdict.reason
         if self._rollout.live.version != parent.version:
             refusal = f"its parent {parent.version} is no longer live"
-        if refusal is not None:
-            log.warning("version %s is rejected: %s", candidate.version, refusal)
-            await self._rollout.drop_candidate(candidate)
-        elif self._rollout.pinned is None:
-            await self._rollout.promote(candidate.version)
-        else:
-            await self._rollout.park_candidate(candidate)
         return refusal
+
+    async def _go_live(self, candidate: AdapterVersion) -> str | None:
+        """Let a candidate answer users; why it may not after all, or None."""
+        try:
+            await self._rollout.promote(candidate.version)
+        except AdapterError as e:
+            # A version that was pinned meanwhile says nothing against this one: it waits.
+            return str(e) if self._rollout.pinned is None else None
+        return None
 
     def _observe(self, state: UpdateState, result: JobResult | None, seconds: float) -> None:
         self._metrics.updates.labels(outcome=state.value.lower()).inc()

@@ -29,10 +29,13 @@ from empo_serve.engine.pool import EnginePool
 from empo_serve.errors import StartupError
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.main_path import Pipeline
+from empo_serve.pipeline.prefixes import Prefixes
 from empo_serve.pipeline.updates import Updates
+from empo_serve.pipeline.warming import Warmer
 from empo_serve.semantics.process import ScorerProcess
 from empo_serve.server.app import admin_app, public_app
 from empo_serve.server.keys import Control
+from empo_serve.supervisor.keep_adapters import keep_adapters
 from empo_serve.supervisor.listen import listen, site, url
 from empo_serve.supervisor.model import (
     check_installed,
@@ -85,17 +88,21 @@ class _Server:
         # Everything is built, nothing runs yet.
         port = config.engine.port or free_port()
         urls = config.engine.urls or (f"http://127.0.0.1:{port}",)
-        self._engines = engines = EnginePool(urls, config.engine.request_timeout_s)
+        self._engines = engines = EnginePool(
+            urls, config.engine.request_timeout_s, config.engine.control_timeout_s
+        )
         stack.push_async_callback(engines.close)
         metrics.engine_up.set_function(lambda: engines.is_up)
         store = GroupStore(database, config.buffer.max_groups)
         update_store = UpdateStore(database)
         registry = Registry(database, data_dir.adapters)
+        prefixes = Prefixes()
+        warmer = Warmer(config.rollout, prefixes, metrics)
         self._rollout = rollout = Rollout(
-            registry, engines, database, config.rollout.keep_loaded, metrics
+            registry, engines, database, config.rollout.keep_loaded, metrics, warmer.warm
         )
         scorer = ScorerProcess(config.semantics, on_restart=metrics.scorer_restarts.inc)
-        pipeline = Pipeline(config, engines, rollout, scorer, store, metrics)
+        pipeline = Pipeline(config, engines, rollout, scorer, store, prefixes, metrics)
         gate = Gate(config.gate, engines, pipeline.extract, metrics)
         updates = Updates(
             config,
@@ -199,6 +206,12 @@ class _Server:
             stack.push_async_callback(self._managed.stop)
             await self._managed.start()
         self._engine_version = await self._engines.pick().version()
+        for client in self._engines.clients:
+            keeper = asyncio.create_task(
+                keep_adapters(self._rollout, client, config.engine.health_interval_s),
+                name="engine-adapters",
+            )
+            stack.push_async_callback(_cancelled, keeper)
 
         self._phase = "ready"
         pipeline.start()
@@ -231,7 +244,7 @@ class _Server:
                 "version": self._engine_version,
                 "pid": self._managed.pid if self._managed else None,
                 "urls": [client.url for client in self._engines.clients],
-                "up": [client.is_up for client in self._engines.clients],
+                "up": [client.can_serve for client in self._engines.clients],
             },
         }
 
