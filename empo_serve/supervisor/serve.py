@@ -206,12 +206,9 @@ class _Server:
             stack.push_async_callback(self._managed.stop)
             await self._managed.start()
         self._engine_version = await self._engines.pick().version()
-        for client in self._engines.clients:
-            keeper = asyncio.create_task(
-                keep_adapters(self._rollout, client, config.engine.health_interval_s),
-                name="engine-adapters",
-            )
-            stack.push_async_callback(_cancelled, keeper)
+        await stack.enter_async_context(
+            keep_adapters(self._rollout, self._engines.clients, config.engine.health_interval_s)
+        )
 
         self._phase = "ready"
         pipeline.start()
