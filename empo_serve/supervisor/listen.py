@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,6 +13,20 @@ from aiohttp import web
 from empo_serve.config import Config
 from empo_serve.errors import StartupError
 
+# Clients that may wait to be accepted: as many as may arrive at once.
+_BACKLOG = 1024
+# Enough for 30,000 streams. The hard limit itself can be a billion, which slows down programs that
+# go through all possible files.
+_MAX_OPEN_FILES = 65_536
+
+
+def raise_open_file_limit() -> None:
+    """Each stream holds two sockets, so the usual soft limit of 1,024 files ends at 500 streams."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, _MAX_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
 
 def listen(host: str, port: int, key: str) -> socket.socket:
     """A listening socket, so that a taken port is known before anything is started."""
@@ -20,7 +35,7 @@ def listen(host: str, port: int, key: str) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-        sock.listen(1024)
+        sock.listen(_BACKLOG)
     except OSError as e:
         sock.close()
         reason = os.strerror(e.errno) if e.errno else str(e)
@@ -47,7 +62,7 @@ async def site(app: web.Application, sock: socket.socket, config: Config) -> Asy
     )
     await runner.setup()
     try:
-        await web.SockSite(runner, sock).start()
+        await web.SockSite(runner, sock, backlog=_BACKLOG).start()
         yield
     finally:
         await runner.cleanup()

@@ -36,7 +36,7 @@ from empo_serve.semantics.process import ScorerProcess
 from empo_serve.server.app import admin_app, public_app
 from empo_serve.server.keys import Control
 from empo_serve.supervisor.keep_adapters import keep_adapters
-from empo_serve.supervisor.listen import listen, site, url
+from empo_serve.supervisor.listen import listen, raise_open_file_limit, site, url
 from empo_serve.supervisor.model import (
     check_installed,
     model_source,
@@ -71,6 +71,7 @@ class _Server:
         # Checked before anything is started.
         source = model_source(config)
         check_installed(config)
+        raise_open_file_limit()
         public_socket = listen(config.server.host, config.server.port, "server.port")
         stack.callback(public_socket.close)
         admin_socket = listen(

@@ -48,6 +48,7 @@ def main() -> None:
         engine.app(),
         host=host,
         port=port,
+        backlog=2048,
         handler_cancellation=True,
         shutdown_timeout=0.1,
         access_log=None,
