@@ -39,8 +39,9 @@ layers: setup ## import-linter: who may import whom
 docs: setup ## write docs/configuration.md and docs/metrics.md anew from the code
 	.venv/bin/python scripts/gen_docs.py
 
-bench: setup ## measure what the gateway adds to a request
+bench: setup ## measure what the gateway adds to requests and to streams
 	.venv/bin/python bench/overhead.py
+	.venv/bin/python bench/streams.py
 
 lock: ## resolve all dependencies anew and write constraints.txt
 	scripts/lock.sh
