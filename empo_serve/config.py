@@ -121,6 +121,21 @@ class SamplingSection(Section):
     """Queries that may wait to be sampled; more are dropped and counted."""
     early_stop: bool = True
     """Ask for half of the samples first, and stop there when they all agree."""
+    when: Literal["auto", "capacity", "idle"] = "auto"
+    """When background samples may run. "capacity": in whatever room users leave in the engine.
+    "idle": only while no user request is being answered. "auto": "idle" on a managed engine
+    without a GPU, where each sequence makes all others slower, else "capacity"."""
+    max_seqs: int = Field(0, ge=0)
+    """Background sequences that an engine runs at once, below engine.max_num_seqs; 0: a quarter
+    of it."""
+    ttft_budget_s: float = Field(2.0, gt=0)
+    """While users wait longer than this for the first token of a stream (now, or in the median of
+    the last ten seconds), no background sample runs."""
+    max_tokens_per_minute: int = Field(0, ge=0)
+    """Tokens (prompts and samples) that background sampling may spend in a minute; 0: any. Queries
+    beyond it are not sampled, and counted."""
+    max_tokens_per_minute_per_key: int = Field(0, ge=0)
+    """The same for the queries of one API key."""
 
 
 class SemanticsSection(Section):
@@ -273,8 +288,17 @@ class Config(Section):
     limits: LimitsSection = LimitsSection()
     telemetry: TelemetrySection = TelemetrySection()
 
+    @property
+    def background_seqs(self) -> int:
+        """Background sequences that one engine may run at once."""
+        return self.sampling.max_seqs or max(1, self.engine.max_num_seqs // 4)
+
     @model_validator(mode="after")
     def _check(self) -> Config:
+        if self.sampling.max_seqs >= self.engine.max_num_seqs:
+            raise ValueError(
+                "sampling.max_seqs must be smaller than engine.max_num_seqs: the rest is for users"
+            )
         if self.rollout.keep_loaded + 3 > self.engine.max_cpu_loras:
             raise ValueError(
                 "rollout.keep_loaded does not fit: engine.max_cpu_loras must be at least "

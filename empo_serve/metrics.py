@@ -76,6 +76,19 @@ class Metrics:
         self.background_inflight = Gauge(
             "empo_background_inflight", "Queries being sampled in the background", registry=r
         )
+        self.background_seqs = Gauge(
+            "empo_background_seqs", "Background sequences that hold room in the engine", registry=r
+        )
+        self.background_preempted = Counter(
+            "empo_background_preempted_total",
+            "Background work that was cut off for users; it goes on later",
+            registry=r,
+        )
+        self.background_tokens = Counter(
+            "empo_background_tokens_total",
+            "Tokens of background sampling: prompts once per query, and all samples",
+            registry=r,
+        )
         self.background_queue = Gauge(
             "empo_background_queue", "Queries waiting to be sampled", registry=r
         )
@@ -196,6 +209,7 @@ class Metrics:
         for stage, reason in (
             ("offer", "queue_full"),
             ("sample", "engine"),
+            ("sample", "budget"),
             ("score", "not_scored"),
             ("learn", "error"),
         ):

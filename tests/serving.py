@@ -88,6 +88,14 @@ class Served:
         assert values, f"no metric {name}"
         return sum(values)
 
+    def wait_sampled(self) -> None:
+        """Wait until no query waits to be sampled or is being sampled."""
+        self.until(
+            lambda: (
+                self.metric("empo_background_queue") == self.metric("empo_background_inflight") == 0
+            )
+        )
+
     def until(self, question: Any, timeout_s: float = 60.0) -> Any:
         """Poll until `question()` is truthy, and return what it says."""
         deadline = time.monotonic() + timeout_s

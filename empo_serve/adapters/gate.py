@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from empo_serve.config import GateSection
-from empo_serve.engine.pool import EnginePool
+from empo_serve.engine.sampler import Sampler
 from empo_serve.metrics import Metrics
 from empo_serve.types import AdapterVersion, Query, Sample
 
@@ -54,10 +54,10 @@ class Verdict:
 
 class Gate:
     def __init__(
-        self, section: GateSection, engines: EnginePool, extract: Extract, metrics: Metrics
+        self, section: GateSection, sampler: Sampler, extract: Extract, metrics: Metrics
     ) -> None:
         self._section = section
-        self._engines = engines
+        self._sampler = sampler
         self._extract = extract
         self._metrics = metrics
 
@@ -86,10 +86,9 @@ class Gate:
         """Compare first-token probabilities, against what the engine's own noise makes."""
         difference = noise = 0.0
         for query in queries[:_CONCURRENT]:
-            client = self._engines.pick()
-            old = await client.first_token_logprobs(query, parent.engine_name)
-            again = await client.first_token_logprobs(query, parent.engine_name)
-            new = await client.first_token_logprobs(query, candidate.engine_name)
+            old = await self._sampler.first_token_logprobs(query, parent)
+            again = await self._sampler.first_token_logprobs(query, parent)
+            new = await self._sampler.first_token_logprobs(query, candidate)
             noise = max(noise, _distance(old, again))
             difference = max(difference, _distance(old, new))
         # Exactly equal: the adapter is not applied. Within the noise: the step was small, and
@@ -108,10 +107,8 @@ class Gate:
 
         async def answer(query: Query) -> str:
             async with slots:
-                _, samples = await self._engines.pick().sample(
-                    query, adapter.engine_name, 1, temperature=0.0, max_tokens=max_tokens
-                )
-            return (await self._extract(query.question, samples))[0]
+                sample = await self._sampler.greedy(query, adapter, max_tokens)
+            return (await self._extract(query.question, (sample,)))[0]
 
         return list(await asyncio.gather(*(answer(query) for query in queries)))
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
 
+from empo_serve.engine.drafts import Draft, Drafts
 from empo_serve.errors import EngineError, EngineUnavailable, EngineUnreachable
-from empo_serve.types import Query, Sample
+from empo_serve.types import Query
 
 ROUTES = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 
@@ -75,37 +76,81 @@ class EngineClient:
         own = {"model": engine_name, "max_tokens": 1, "priority": BACKGROUND_PRIORITY}
         await self._json(route, {**prompt, **own})
 
-    async def sample(
+    async def draw(
         self,
         query: Query,
         engine_name: str,
-        n: int,
+        drafts: Drafts,
+        wanted: Sequence[Draft],
         *,
         temperature: float,
         max_tokens: int,
         priority: int = BACKGROUND_PRIORITY,
         seed: int | None = None,
-    ) -> tuple[tuple[int, ...], tuple[Sample, ...]]:
-        """Draw n completions of a query from one adapter.
+    ) -> None:
+        """Let one adapter write the `wanted` drafts of a query to their end.
 
-        Returns the prompt's token ids and the samples. Plain sampling (top_p 1, top_k off, no
-        penalties), so that the log-probabilities are those of the distribution that the trainer
-        differentiates.
+        Cancelled or broken off, the drafts keep what came until then, and another call goes on
+        from there: from the same token ids, so the samples are those that an undisturbed engine
+        would have drawn. Plain sampling (top_p 1, top_k off, no penalties), so that the
+        log-probabilities are those of the distribution that the trainer differentiates.
+        Raises EngineError.
         """
-        body = query.prompt | {
+        common = {
             "model": engine_name,
-            "n": n,
             "temperature": temperature,
             "top_p": 1.0,
-            "max_tokens": max_tokens,
             "return_token_ids": True,
             "priority": priority,
+            "stream": True,
         }
-        body |= {"logprobs": True, "top_logprobs": 0} if query.route == "chat" else {"logprobs": 0}
         if seed is not None:
-            body["seed"] = seed
-        answer = await self._json(query.route, body)
-        return parse_samples(query.route, answer)
+            common["seed"] = seed
+        if not drafts.prompt_token_ids:
+            logprobs = (
+                {"logprobs": True, "top_logprobs": 0} if query.route == "chat" else {"logprobs": 0}
+            )
+            body = query.prompt | common | logprobs | {"n": len(wanted), "max_tokens": max_tokens}
+            await self._write(query.route, body, drafts, wanted)
+            return
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for draft in wanted:
+                    body = common | {
+                        "prompt": [*drafts.prompt_token_ids, *draft.token_ids],
+                        "logprobs": 0,
+                        "max_tokens": max_tokens - len(draft.token_ids),
+                    }
+                    tasks.create_task(self._write("completions", body, drafts, [draft]))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from group
+
+    async def _write(
+        self, route: str, body: dict[str, Any], drafts: Drafts, wanted: Sequence[Draft]
+    ) -> None:
+        """Send one streaming request and add what comes to the drafts, by choice index."""
+        self.inflight += 1
+        try:
+            async with await self.post(route, json.dumps(body).encode()) as response:
+                if response.status != 200:
+                    raise EngineError(
+                        f"the engine answered {response.status}: "
+                        f"{error_message(await response.read())}",
+                        response.status,
+                    )
+                pending = b""
+                async for chunk in response.content.iter_any():
+                    # Not by readline: the line with the prompt's tokens can be longer than its limit.
+                    *lines, pending = (pending + chunk).split(b"\n")
+                    for line in lines:
+                        if line.startswith(b"data: {"):
+                            drafts.add(route, json.loads(line[6:]), wanted)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as e:
+            raise EngineUnavailable(f"the engine at {self.url} broke off: {e!r}") from e
+        finally:
+            self.inflight -= 1
+        if any(draft.finish_reason is None for draft in wanted):
+            raise EngineUnavailable(f"the engine at {self.url} broke off in a sample")
 
     async def first_token_logprobs(
         self, query: Query, engine_name: str, num: int = 5
@@ -195,33 +240,6 @@ class EngineClient:
             )
         answer: dict[str, Any] = json.loads(raw)
         return answer
-
-
-def parse_samples(
-    route: str, answer: Mapping[str, Any]
-) -> tuple[tuple[int, ...], tuple[Sample, ...]]:
-    """Prompt token ids and samples of an engine answer made with return_token_ids and logprobs."""
-    choices = sorted(answer["choices"], key=lambda choice: int(choice["index"]))
-    samples = []
-    for choice in choices:
-        if route == "chat":
-            text = choice["message"]["content"] or ""
-            logprobs = [token["logprob"] for token in choice["logprobs"]["content"]]
-        else:
-            text = choice["text"]
-            logprobs = choice["logprobs"]["token_logprobs"]
-        token_ids = tuple(choice["token_ids"])
-        if len(token_ids) != len(logprobs):
-            raise EngineError(
-                f"the engine sent {len(token_ids)} token ids with {len(logprobs)} "
-                "log-probabilities; such a sample cannot be learned from"
-            )
-        samples.append(Sample(text, choice["finish_reason"] or "", token_ids, tuple(logprobs)))
-    # vLLM puts the prompt's tokens beside the choices in chats, inside them in completions.
-    prompt_token_ids = answer.get("prompt_token_ids") or choices[0].get("prompt_token_ids")
-    if not prompt_token_ids:
-        raise EngineError("the engine sent no token ids of the prompt")
-    return tuple(prompt_token_ids), tuple(samples)
 
 
 def error_message(raw: bytes) -> str:

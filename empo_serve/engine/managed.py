@@ -147,7 +147,7 @@ def vllm_command(
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
     }
-    if not _has_gpu():
+    if not has_gpu():
         threads = section.threads or len(os.sched_getaffinity(0))
         # Prompts shorter than a block share no prefix between samples; the default is 128.
         command += ["--block-size", "32", "--enforce-eager"]
@@ -185,5 +185,6 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Would a managed engine run on a GPU?"""
     return any(Path("/dev").glob("nvidia[0-9]*"))

@@ -30,8 +30,12 @@ class EnginePool:
             await client.close()
 
     @property
+    def num_up(self) -> int:
+        return sum(client.can_serve for client in self.clients)
+
+    @property
     def is_up(self) -> bool:
-        return any(client.can_serve for client in self.clients)
+        return self.num_up > 0
 
     def pick(self, avoid: EngineClient | None = None) -> EngineClient:
         """The engine with the fewest of our requests. Raises EngineUnavailable when none is up."""

@@ -20,8 +20,11 @@ from empo_serve.adapters.rollout import Rollout
 from empo_serve.buffer import band
 from empo_serve.buffer.store import GroupStore
 from empo_serve.config import Config
-from empo_serve.engine.client import BACKGROUND_PRIORITY, USER_PRIORITY, EngineClient
+from empo_serve.engine.admission import Admission
+from empo_serve.engine.client import USER_PRIORITY
+from empo_serve.engine.drafts import Drafts
 from empo_serve.engine.pool import EnginePool
+from empo_serve.engine.sampler import Sampler
 from empo_serve.errors import EngineError, ScorerError
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.prefixes import Prefixes
@@ -48,6 +51,7 @@ class Answer:
     response: aiohttp.ClientResponse
     engine_seconds: float  # until the status line
     uncertainty: asyncio.Task[Uncertainty] | None  # where the user asked for it
+    on_first_token: Callable[[], None]  # to be called when a stream's first event is there
 
 
 class Pipeline:
@@ -57,6 +61,8 @@ class Pipeline:
         self,
         config: Config,
         engines: EnginePool,
+        admission: Admission,
+        sampler: Sampler,
         rollout: Rollout,
         scorer: ScorerProcess,
         store: GroupStore,
@@ -65,6 +71,8 @@ class Pipeline:
     ) -> None:
         self._config = config
         self._engines = engines
+        self._admission = admission
+        self._sampler = sampler
         self._rollout = rollout
         self._scorer = scorer
         self._store = store
@@ -83,7 +91,10 @@ class Pipeline:
 
         Raises EngineUnavailable, or AdapterError when that version is not loaded.
         """
-        with self._rollout.serving(version) as adapter:
+        with (
+            self._rollout.serving(version) as adapter,
+            self._admission.user(_num_seqs(request), request.stream) as turn,
+        ):
             body = request.body | {"model": adapter.engine_name, "priority": USER_PRIORITY}
             sampling = None
             if request.uncertainty is not None:
@@ -93,7 +104,13 @@ class Pipeline:
                 async with self._engines.post(
                     request.route, _encode(body), adapter.engine_name
                 ) as response:
-                    yield Answer(adapter, response, time.perf_counter() - started, sampling)
+                    yield Answer(
+                        adapter,
+                        response,
+                        time.perf_counter() - started,
+                        sampling,
+                        on_first_token=lambda: self._admission.first_token(turn),
+                    )
             finally:
                 if sampling is not None:
                     sampling.cancel()
@@ -103,16 +120,20 @@ class Pipeline:
         """Sample and score a user's request at once. Raises EngineError or ScorerError."""
         assert request.uncertainty is not None
         max_tokens = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
-        prompt_token_ids, samples = await self._engines.pick().sample(
+        drafts = Drafts(adapter.version, request.uncertainty.samples)
+        await self._engines.pick().draw(
             request.query,
             adapter.engine_name,
-            request.uncertainty.samples,
+            drafts,
+            drafts.unfinished,
             temperature=self._config.sampling.temperature,
             max_tokens=max_tokens or self._config.sampling.max_tokens,
             priority=USER_PRIORITY,
         )
-        group = SampledGroup(request.query, adapter.version, prompt_token_ids, samples)
-        return Uncertainty(group, await self._score(request.query.question, samples))
+        group = SampledGroup(
+            request.query, adapter.version, drafts.prompt_token_ids, drafts.samples
+        )
+        return Uncertainty(group, await self._score(request.query.question, group.samples))
 
     def offer(self, request: UserRequest) -> None:
         """Hand an answered request to the cold path, if it may be learned from. Never waits."""
@@ -156,8 +177,7 @@ class Pipeline:
 
         Raises EngineError or ScorerError; then nothing is kept.
         """
-        with self._rollout.serving() as adapter:
-            group, score = await self._sample(query, adapter)
+        group, score = await self._sample(query)
         decision = band.decide(score.semantic_ids, score.answers, self._config.band)
         self._metrics.semantic_entropy_nats.observe(score.semantic_entropy)
         self._metrics.semantic_entropy_norm.observe(score.semantic_entropy_norm)
@@ -175,6 +195,9 @@ class Pipeline:
         while True:
             query = await self._queue.get()
             self._metrics.background_queue.set(self._queue.qsize())
+            if not self._sampler.may_spend(query.principal):
+                self._metrics.dropped.labels(stage="sample", reason="budget").inc()
+                continue
             with self._metrics.background_inflight.track_inprogress():
                 try:
                     await self.learn(query)
@@ -190,41 +213,32 @@ class Pipeline:
                     self._metrics.dropped.labels(stage="learn", reason="error").inc()
                     log.exception("query %s was not learned from", query.query_id)
 
-    async def _sample(
-        self, query: Query, adapter: AdapterVersion
-    ) -> tuple[SampledGroup, GroupScore]:
-        sampling = self._config.sampling
-        client = self._engines.pick()
-        total = sampling.num_generations
-        first = (total + 1) // 2 if sampling.early_stop else total
-        prompt_token_ids, samples = await self._draw(client, query, adapter, first)
-        score = await self._score(query.question, samples)
+    async def _sample(self, query: Query) -> tuple[SampledGroup, GroupScore]:
+        total = self._config.sampling.num_generations
+        first = (total + 1) // 2 if self._config.sampling.early_stop else total
+        drafts = await self._sampler.draw(query, first, self._rollout.serving)
+        score = await self._score(query.question, drafts.samples)
         # Half of the samples agree: the rest would hardly bring the group into the band.
         if first < total and score.num_clusters > 1:
-            _, more = await self._draw(client, query, adapter, total - first)
-            samples += more
-            score = await self._score(query.question, samples)
-        return SampledGroup(query, adapter.version, prompt_token_ids, samples), score
-
-    async def _draw(
-        self, client: EngineClient, query: Query, adapter: AdapterVersion, n: int
-    ) -> tuple[tuple[int, ...], tuple[Sample, ...]]:
-        prompt_token_ids, samples = await client.sample(
-            query,
-            adapter.engine_name,
-            n,
-            temperature=self._config.sampling.temperature,
-            max_tokens=self._config.sampling.max_tokens,
-            priority=BACKGROUND_PRIORITY,
-        )
-        for sample in samples:
+            drafts = await self._sampler.draw(query, total, self._rollout.serving, drafts)
+            score = await self._score(query.question, drafts.samples)
+        for sample in drafts.samples:
             outcome = "truncated" if sample.is_truncated else "ok"
             self._metrics.samples.labels(outcome=outcome).inc()
-        return prompt_token_ids, samples
+        return SampledGroup(query, drafts.version, drafts.prompt_token_ids, drafts.samples), score
 
     async def _score(self, question: str, samples: tuple[Sample, ...]) -> GroupScore:
         with self._metrics.score_seconds.time():
             return await self._scorer.score_completions(question, samples)
+
+
+def _num_seqs(request: UserRequest) -> int:
+    """Sequences that the engine runs for a request. A wrong field is the engine's to refuse."""
+    n, prompt = request.body.get("n"), request.body.get("prompt")
+    num = n if isinstance(n, int) and n > 0 else 1
+    if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
+        num *= len(prompt)  # several prompts in one request
+    return num + (request.uncertainty.samples if request.uncertainty else 0)
 
 
 def _encode(body: dict[str, object]) -> bytes:

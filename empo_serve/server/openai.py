@@ -144,6 +144,7 @@ async def _stream(
             if separator:
                 await response.write(public_name(events + separator, engine_name, public))
                 if is_first:
+                    answer.on_first_token()
                     metrics.time_to_first_token_seconds.observe(time.perf_counter() - started)
                     is_first = False
         if pending:

@@ -23,9 +23,11 @@ from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
 from empo_serve.db.data_dir import DataDir, model_identity
 from empo_serve.db.database import Database
+from empo_serve.engine.admission import Admission
 from empo_serve.engine.attached import AttachedEngine
 from empo_serve.engine.managed import ManagedEngine, fake_command, free_port, vllm_command
 from empo_serve.engine.pool import EnginePool
+from empo_serve.engine.sampler import Sampler
 from empo_serve.errors import StartupError
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.main_path import Pipeline
@@ -103,8 +105,12 @@ class _Server:
             registry, engines, database, config.rollout.keep_loaded, metrics, warmer.warm
         )
         scorer = ScorerProcess(config.semantics, on_restart=metrics.scorer_restarts.inc)
-        pipeline = Pipeline(config, engines, rollout, scorer, store, prefixes, metrics)
-        gate = Gate(config.gate, engines, pipeline.extract, metrics)
+        admission = Admission(config, lambda: engines.num_up, metrics)
+        sampler = Sampler(config.sampling, engines, admission, metrics)
+        pipeline = Pipeline(
+            config, engines, admission, sampler, rollout, scorer, store, prefixes, metrics
+        )
+        gate = Gate(config.gate, sampler, pipeline.extract, metrics)
         updates = Updates(
             config,
             data_dir,

@@ -149,12 +149,14 @@ BAD = [
 def test_bad_input_gets_an_openai_error_object_and_nothing_is_stored(
     served: Served, body: Any, headers: dict[str, str], expected: int
 ) -> None:
+    served.wait_sampled()
     offered = served.metric("empo_samples_total")
     status, answer = served.post("/v1/chat/completions", body, headers=headers)
     assert status == expected, answer
     assert answer["error"].keys() == {"message", "type", "param", "code"}
     assert answer["error"]["code"] == expected
     assert "empo-" not in answer["error"]["message"].replace("empo-serve", "")
+    served.wait_sampled()
     assert served.metric("empo_samples_total") == offered
 
 
@@ -187,6 +189,7 @@ def test_a_query_is_sampled_scored_and_stored_with_its_exact_tokens(served: Serv
 @pytest.mark.parametrize("headers", [{"X-Empo-Learn": "no"}, {"X-Empo-Version": "v0"}])
 def test_a_query_that_opts_out_is_never_stored(served: Served, headers: dict[str, str]) -> None:
     secret = f"sentinel {headers}"
+    served.wait_sampled()
     samples = served.metric("empo_samples_total")
     assert served.chat(secret, headers=headers)[0] == 200
     # Another query, sampled after it: whatever the first one started has been seen by then.

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
 from empo_serve.engine.fake.adapters import Adapter
 from empo_serve.engine.fake.tokenizer import (
+    ANSWER_HEADER,
     ANSWER_WORDS,
     END,
     NEWLINE,
@@ -113,15 +114,28 @@ class Step:
     stop_reason: str | int | None = None
 
 
-def generate(root: Node, sampling: Sampling, rng: random.Random) -> Iterator[Step]:
+def split_begun(prompt: list[int]) -> tuple[list[int], list[int]]:
+    """A prompt's tokens, and those of an answer that it has begun after the assistant's header."""
+    for end in range(len(prompt), len(ANSWER_HEADER) - 1, -1):
+        if prompt[end - len(ANSWER_HEADER) : end] == ANSWER_HEADER:
+            return prompt[:end], prompt[end:]
+    return prompt, []
+
+
+def generate(
+    root: Node, sampling: Sampling, rng: random.Random, begun: Sequence[int] = ()
+) -> Iterator[Step]:
     """Sample until the answer ends, a stop is met or `max_tokens` are there.
 
-    An answer that may not end yet goes on with a new line and a further answer.
+    An answer that may not end yet goes on with a new line and a further answer. One that is
+    `begun` goes on from there, as a model's would.
     """
     hold_back = 0
     if sampling.stop and not sampling.include_stop:
         hold_back = max(map(len, sampling.stop)) - 1
     text, sent, node = "", 0, root
+    for token in begun:
+        node = node.children.get(token, root)
     for count in range(1, sampling.max_tokens + 1):
         may_end = not sampling.ignore_eos and count > sampling.min_tokens
         logprobs = _logprobs(node, sampling, may_end)

@@ -22,7 +22,7 @@ from empo_serve.engine.fake.errors import (
     engine_failed,
     prompt_too_long,
 )
-from empo_serve.engine.fake.model import Step, answer_tree, generate
+from empo_serve.engine.fake.model import Step, answer_tree, generate, split_begun
 from empo_serve.engine.fake.protocol import ChatRequest, CompletionRequest
 from empo_serve.engine.fake.slots import Slots
 from empo_serve.engine.fake.tokenizer import decode
@@ -79,7 +79,7 @@ class FakeEngine:
         self._sampler = random.Random(knobs.seed)
         self._failures = random.Random(knobs.seed)
         self._bodies: deque[dict[str, Any]] = deque(maxlen=_KEPT_BODIES)
-        self._num_requests = self._num_aborted = 0
+        self._num_requests = self._num_aborted = self._num_tokens = 0
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[_errors], client_max_size=0)
@@ -107,6 +107,7 @@ class FakeEngine:
             {
                 "requests": self._num_requests,
                 "aborted": self._num_aborted,
+                "tokens": self._num_tokens,
                 "running": self._slots.num_running,
                 "waiting": self._slots.num_waiting,
                 "adapters": self._adapters.names,
@@ -215,10 +216,11 @@ class FakeEngine:
             raise prompt_too_long(len(prompt), limit)
         sampling = request.to_sampling(len(prompt), limit)
         sampling = replace(sampling, min_tokens=max(sampling.min_tokens, self._knobs.min_tokens))
-        tree = answer_tree(self._knobs.seed, adapter, decode(prompt))
+        question, begun = split_begun(prompt)
+        tree = answer_tree(self._knobs.seed, adapter, decode(question))
         for i in range(request.num_sequences):
             seed = self._sampler.getrandbits(64) if request.seed is None else request.seed + i
-            yield Choice(i, prompt), generate(tree, sampling, random.Random(seed))
+            yield Choice(i, prompt), generate(tree, sampling, random.Random(seed), begun)
 
     async def _run(
         self, sequences: list[Sequence], adapter: Adapter, priority: int
@@ -229,6 +231,7 @@ class FakeEngine:
         if not first_s and not gap_s:
             for choice, steps in sequences:
                 for step in steps:
+                    self._num_tokens += 1
                     yield choice.add(step), step
             return
         ready: asyncio.Queue[tuple[Choice, Step]] = asyncio.Queue()
@@ -238,6 +241,7 @@ class FakeEngine:
                 await asyncio.sleep(first_s)
                 for step in steps:
                     await asyncio.sleep(gap_s)
+                    self._num_tokens += 1
                     ready.put_nowait((choice, step))
 
         tasks = [asyncio.create_task(run(*sequence)) for sequence in sequences]

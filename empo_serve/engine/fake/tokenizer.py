@@ -54,3 +54,6 @@ def token_bytes(token_id: int) -> bytes:
 
 def token_text(token_id: int) -> str:
     return _PIECES[token_id].decode("utf-8", "replace")
+
+
+ANSWER_HEADER: Final = encode(f"{START_TEXT}assistant\n")

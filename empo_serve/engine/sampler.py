@@ -1,0 +1,137 @@
+"""Background sampling: draws samples in the room that users leave, and goes on where it was cut."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from empo_serve.config import SamplingSection
+from empo_serve.engine.admission import Admission
+from empo_serve.engine.drafts import Drafts
+from empo_serve.engine.pool import EnginePool
+from empo_serve.metrics import Metrics
+from empo_serve.types import AdapterVersion, Query, Sample
+
+# Holds an adapter version for one request: the live one.
+Serving = Callable[[], AbstractContextManager[AdapterVersion]]
+
+
+class Sampler:
+    def __init__(
+        self, section: SamplingSection, engines: EnginePool, admission: Admission, metrics: Metrics
+    ) -> None:
+        self._section = section
+        self._engines = engines
+        self._admission = admission
+        self._metrics = metrics
+        self._budget = TokenBudget(section.max_tokens_per_minute)
+        self._budgets: dict[str, TokenBudget] = {}
+
+    def may_spend(self, principal: str) -> bool:
+        """Is there anything left of the token budgets that this principal's queries draw on?"""
+        return self._budget.has_any and self._budget_of(principal).has_any
+
+    async def draw(
+        self, query: Query, num: int, serving: Serving, drafts: Drafts | None = None
+    ) -> Drafts:
+        """`num` samples of a query, all from the version that is live; more of `drafts` if it is.
+
+        Cut off for users, it goes on from the same tokens when there is room again; when another
+        version has gone live meanwhile, it starts over with that one. Raises EngineError.
+        """
+        while drafts is None or len(drafts.samples) < num:
+            missing = num - (len(drafts.samples) if drafts else 0)
+            async with self._admission.background(missing) as lease:
+                with serving() as adapter:
+                    if drafts is None or drafts.version != adapter.version:
+                        drafts = Drafts(adapter.version, num)
+                    drafts.grow(num)
+                    with self._charged(query.principal, drafts):
+                        await lease.run(
+                            self._engines.pick().draw(
+                                query,
+                                adapter.engine_name,
+                                drafts,
+                                drafts.unfinished[: lease.num_seqs],
+                                temperature=self._section.temperature,
+                                max_tokens=self._section.max_tokens,
+                            )
+                        )
+        return drafts
+
+    async def greedy(self, query: Query, adapter: AdapterVersion, max_tokens: int) -> Sample:
+        """The likeliest answer of one version. Raises EngineError."""
+        drafts = Drafts(adapter.version, 1)
+        while drafts.unfinished:
+            async with self._admission.background(1) as lease:
+                await lease.run(
+                    self._engines.pick().draw(
+                        query,
+                        adapter.engine_name,
+                        drafts,
+                        drafts.unfinished,
+                        temperature=0.0,
+                        max_tokens=max_tokens,
+                    )
+                )
+        return drafts.samples[0]
+
+    async def first_token_logprobs(
+        self, query: Query, adapter: AdapterVersion
+    ) -> dict[str, float]:
+        """The likeliest first tokens of one version, with log-probabilities. Raises EngineError."""
+        result: dict[str, float] = {}
+
+        async def ask() -> None:
+            result.update(
+                await self._engines.pick().first_token_logprobs(query, adapter.engine_name)
+            )
+
+        while not result:
+            async with self._admission.background(1) as lease:
+                await lease.run(ask())
+        return result
+
+    @contextmanager
+    def _charged(self, principal: str, drafts: Drafts) -> Iterator[None]:
+        """Charge what is drawn to the budgets, finished or not."""
+        before = drafts.num_tokens
+        try:
+            yield
+        finally:
+            tokens = drafts.num_tokens - before
+            self._metrics.background_tokens.inc(tokens)
+            self._budget.spend(tokens)
+            self._budget_of(principal).spend(tokens)
+
+    def _budget_of(self, principal: str) -> TokenBudget:
+        # Principals are names of configured keys, so there are few.
+        if principal not in self._budgets:
+            self._budgets[principal] = TokenBudget(self._section.max_tokens_per_minute_per_key)
+        return self._budgets[principal]
+
+
+class TokenBudget:
+    """At most so many tokens per minute on average; what was begun may overdraw it once."""
+
+    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_minute = per_minute
+        self._clock = clock
+        self._left = float(per_minute)
+        self._since = clock()
+
+    @property
+    def has_any(self) -> bool:
+        """Always, where there is no limit (0 per minute)."""
+        return not self._per_minute or self._refill() > 0
+
+    def spend(self, tokens: int) -> None:
+        self._left = self._refill() - tokens
+
+    def _refill(self) -> float:
+        now = self._clock()
+        earned = (now - self._since) * self._per_minute / 60
+        self._left = min(float(self._per_minute), self._left + earned)
+        self._since = now
+        return self._left
