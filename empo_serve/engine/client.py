@@ -140,7 +140,7 @@ class EngineClient:
                     )
                 pending = b""
                 async for chunk in response.content.iter_any():
-                    # Not by readline: the line with the prompt's tokens can be longer than its limit.
+                    # Not by readline: the line of the prompt may exceed its limit.
                     *lines, pending = (pending + chunk).split(b"\n")
                     for line in lines:
                         if line.startswith(b"data: {"):

@@ -77,9 +77,7 @@ class Sampler:
                 )
         return drafts.samples[0]
 
-    async def first_token_logprobs(
-        self, query: Query, adapter: AdapterVersion
-    ) -> dict[str, float]:
+    async def first_token_logprobs(self, query: Query, adapter: AdapterVersion) -> dict[str, float]:
         """The likeliest first tokens of one version, with log-probabilities. Raises EngineError."""
         result: dict[str, float] = {}
 
