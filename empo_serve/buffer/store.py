@@ -41,6 +41,7 @@ class GroupStore:
         query = group.query
         values = {
             "query_id": query.query_id,
+            "principal": query.principal,
             "arrived_at": query.arrived_at,
             "route": query.route,
             "prompt": query.prompt,
@@ -172,7 +173,10 @@ class GroupStore:
                 .order_by(groups.c.group_id.desc())
                 .limit(count)
             )
-            return [Query(r.query_id, r.route, r.prompt, r.question, r.arrived_at) for r in rows]
+            return [
+                Query(r.query_id, r.route, r.prompt, r.question, r.arrived_at, r.principal)
+                for r in rows
+            ]
 
         return await self._database.run(statements)
 
@@ -204,18 +208,28 @@ class GroupStore:
         row = await self._database.run(statements)
         return dict(row._mapping) if row else None
 
-    async def delete(self, query_id: str | None = None, before: float | None = None) -> int:
-        """Delete one query's group, or all that arrived before a time. Leased ones stay leased
-        in the job directory, but their rows go."""
+    async def delete(
+        self,
+        query_id: str | None = None,
+        before: float | None = None,
+        principal: str | None = None,
+    ) -> int:
+        """Delete the groups to which all of the given conditions apply; without one, none.
+
+        Leased ones stay in the job directory, but their rows go.
+        """
+        conditions = []
+        if query_id is not None:
+            conditions.append(groups.c.query_id == query_id)
+        if before is not None:
+            conditions.append(groups.c.arrived_at < before)
+        if principal is not None:
+            conditions.append(groups.c.principal == principal)
+        if not conditions:
+            return 0
 
         def statements(c: Connection) -> int:
-            which = delete(groups)
-            which = (
-                which.where(groups.c.query_id == query_id)
-                if query_id is not None
-                else which.where(groups.c.arrived_at < (before if before is not None else 0.0))
-            )
-            return c.execute(which).rowcount
+            return c.execute(delete(groups).where(*conditions)).rowcount
 
         return await self._database.run(statements)
 

@@ -27,6 +27,8 @@ groups = Table(
     Column("state", Text, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     Column("update_id", Integer),  # the update that holds it, or trained on it
+    # Whose API key asked.
+    Column("principal", Text, nullable=False, server_default=text("'anonymous'")),
     Index("groups_by_state", "state", "group_id"),
     Index("groups_by_update", "update_id"),
 )

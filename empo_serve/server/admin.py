@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -87,11 +88,13 @@ async def delete_query(request: web.Request) -> web.Response:
 
 
 async def delete_queries(request: web.Request) -> web.Response:
-    try:
-        before = float(request.query["before"])
-    except (KeyError, ValueError) as e:
-        raise BadRequest("Give before=<unix seconds>.", param="before") from e
-    return web.json_response({"deleted": await request.app[CONTROL].store.delete(before=before)})
+    """What one principal asked, or what arrived before a time, or both together."""
+    principal = request.query.get("principal")
+    before = _unix_seconds(request, "before")
+    if before is None and not principal:
+        raise BadRequest("Give principal=<name>, before=<unix seconds>, or both.", param="before")
+    deleted = await request.app[CONTROL].store.delete(before=before, principal=principal)
+    return web.json_response({"deleted": deleted})
 
 
 async def list_adapters(request: web.Request) -> web.Response:
@@ -206,6 +209,19 @@ def _live(control: Control) -> str | None:
         return control.rollout.live.version
     except AdapterError:
         return None
+
+
+def _unix_seconds(request: web.Request, name: str) -> float | None:
+    text = request.query.get(name)
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not math.isfinite(seconds):
+        raise BadRequest(f"{name} must be a time in unix seconds.", param=name)
+    return seconds
 
 
 def _whole_number(request: web.Request, name: str, default: int, highest: int) -> int:
