@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from empo_serve.api_keys import ApiKey
 from empo_serve.errors import ConfigError
 
 ENV_PREFIX = "EMPO_"
@@ -52,7 +53,7 @@ class ServerSection(Section):
     port: int = Field(8000, ge=0, le=65535)
     """Port of the public API; 0 takes a free one."""
     admin_host: str = "127.0.0.1"
-    """Address of the admin API. It has no authentication: keep it on a private address."""
+    """Address of the admin API. Without [auth] keys anybody who reaches it may do everything."""
     admin_port: int = Field(8001, ge=0, le=65535)
     """Port of the admin API; 0 takes a free one."""
     data_dir: Path = Path("empo-data")
@@ -60,6 +61,14 @@ class ServerSection(Section):
     It belongs to one model for ever."""
     shutdown_timeout_s: float = Field(30.0, gt=0)
     """How long SIGTERM lets running user requests finish before they are cut."""
+
+
+class AuthSection(Section):
+    keys: tuple[ApiKey, ...] = ()
+    """Who may use the server, one `[[auth.keys]]` table each. Without any key, here or in
+    `keys_file`, the server is open to everybody who reaches it. A change needs a restart."""
+    keys_file: Path | None = None
+    """A TOML file with more keys, as `[[keys]]` tables; relative to the working directory."""
 
 
 class EngineSection(Section):
@@ -260,8 +269,26 @@ class PrivacySection(Section):
 class LimitsSection(Section):
     max_body_bytes: int = Field(8 * 2**20, ge=1024)
     """Largest request body."""
+    max_url_bytes: int = Field(8190, ge=256)
+    """Longest URL."""
+    max_header_bytes: int = Field(8190, ge=256)
+    """Longest header, name and value; there may be 128 of them."""
     max_n: int = Field(64, ge=1)
     """Largest `n` that a client may ask for."""
+    max_messages: int = Field(1024, ge=1)
+    """Most messages in a chat. For completions: most prompts times `n` in one request."""
+    max_tokens: int = Field(0, ge=0)
+    """Longest answer that a client may ask for, in tokens, for each of its `n`; who asks for no
+    length gets this one. 0: only the engine's own limit."""
+    max_inflight: int = Field(4096, ge=1)
+    """User requests in the gateway at the same time; more get 503."""
+    requests_per_minute: int = Field(0, ge=0, le=1_000_000)
+    """Requests for answers in any 60 seconds, of all clients together; 0: no limit."""
+    tokens_per_minute: int = Field(0, ge=0)
+    """Prompt and answer tokens in any 60 seconds, of all clients together; 0: no limit."""
+    client_timeout_s: float = Field(60.0, gt=0)
+    """How long a client may take to send a request's headers, then to send its body, and how long
+    it may leave an answer unread. Also how long an idle connection is kept."""
     max_adapter_bytes: int = Field(2 * 2**30, ge=1024)
     """Largest adapter that can be imported."""
 
@@ -276,6 +303,7 @@ class TelemetrySection(Section):
 class Config(Section):
     model: ModelSection = ModelSection()
     server: ServerSection = ServerSection()
+    auth: AuthSection = AuthSection()
     engine: EngineSection = EngineSection()
     sampling: SamplingSection = SamplingSection()
     semantics: SemanticsSection = SemanticsSection()
@@ -341,11 +369,21 @@ def to_toml(config: Config) -> str:
     """The complete, resolved configuration as a TOML file that load_config reads back."""
     lines: list[str] = []
     for section, fields in config.model_dump(mode="json").items():
-        lines.append(f"[{section}]")
-        # JSON strings, numbers, booleans and lists of strings are TOML too; null is not.
-        lines += [f"{k} = {json.dumps(v)}" for k, v in fields.items() if v is not None]
-        lines.append("")
+        tables = {
+            key: value
+            for key, value in fields.items()
+            if isinstance(value, list) and value and isinstance(value[0], dict)
+        }
+        lines += _table(f"[{section}]", {k: v for k, v in fields.items() if k not in tables})
+        for key, rows in tables.items():
+            for row in rows:
+                lines += _table(f"[[{section}.{key}]]", row)
     return "\n".join(lines)
+
+
+def _table(header: str, fields: Mapping[str, Any]) -> list[str]:
+    # JSON strings, numbers, booleans and lists of strings are TOML too; null is not.
+    return [header, *(f"{k} = {json.dumps(v)}" for k, v in fields.items() if v is not None), ""]
 
 
 def _put(values: dict[str, Any], section: str, key: str, text: str, source: str) -> None:
@@ -377,4 +415,6 @@ def _first_error(error: ValidationError, file: Path | None) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
         return f"{message}{where}"
+    if first["type"] == "missing":
+        return f"configuration key {key}{where} is missing"
     return f"configuration key {key}{where}: {message}, got {first['input']!r}"

@@ -65,6 +65,14 @@ class Metrics:
         self.requests_inflight = Gauge(
             "empo_requests_inflight", "User requests being answered", registry=r
         )
+        self.rejected = Counter(
+            "empo_rejected_total",
+            "Requests refused or cut off, by reason: keys (unauthenticated, forbidden), limits "
+            "(requests_per_minute, max_concurrent, tokens_per_minute, max_inflight), and slow "
+            "clients (slow_body, slow_reader)",
+            ["reason"],
+            registry=r,
+        )
 
         # Sampling and meaning.
         self.samples = Counter(
@@ -204,6 +212,17 @@ class Metrics:
 
     def _start_at_zero(self) -> None:
         """A series that appears with its first event shows no increase for an alert to see."""
+        for reason in (
+            "unauthenticated",
+            "forbidden",
+            "requests_per_minute",
+            "max_concurrent",
+            "tokens_per_minute",
+            "max_inflight",
+            "slow_body",
+            "slow_reader",
+        ):
+            self.rejected.labels(reason=reason)
         for outcome in ("ok", "truncated", "failed"):
             self.samples.labels(outcome=outcome)
         for stage, reason in (

@@ -9,6 +9,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt
 from prometheus_client import Counter, Gauge, Histogram
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from empo_serve.config import Config
@@ -38,6 +39,8 @@ take their values from configuration and from fixed lists, so the number of seri
 Besides these there are the client library's `process_*` and `python_gc_*` metrics of the gateway.
 """
 
+KEY_HEADER = ("| key | type | default | meaning |", "|---|---|---|---|")
+
 
 def type_text(annotation: Any) -> str:
     """A configuration type as an operator would write its values."""
@@ -46,7 +49,10 @@ def type_text(annotation: Any) -> str:
     if get_origin(annotation) in (Union, types.UnionType):
         return " or ".join(type_text(a) for a in get_args(annotation) if a is not type(None))
     if get_origin(annotation) is tuple:
-        return "list of strings"
+        item = get_args(annotation)[0]
+        if isinstance(item, type) and issubclass(item, BaseModel):
+            return "list of tables"
+        return "list of strings" if item is str else f"list of {type_text(item)}"
     return {bool: "true or false", int: "integer", float: "number", str: "text", Path: "path"}[
         annotation
     ]
@@ -59,6 +65,8 @@ def bounds_text(field: FieldInfo) -> str:
 
 def default_text(field: FieldInfo) -> str:
     value = field.default
+    if field.is_required():
+        return "must be given"
     if value is None:
         return "not set"
     if isinstance(value, Path):
@@ -74,14 +82,24 @@ def configuration_page() -> str:
     lines = [CONFIGURATION_HEADER]
     for section, section_field in Config.model_fields.items():
         annotation: Any = section_field.annotation
-        lines += [f"## [{section}]", "", "| key | type | default | meaning |", "|---|---|---|---|"]
+        lines += [f"## [{section}]", "", *KEY_HEADER]
         for key, field in annotation.model_fields.items():
-            kind = type_text(field.annotation)
-            if bounds := bounds_text(field):
-                kind += f", {bounds}"
-            lines.append(table_row(f"`{key}`", kind, default_text(field), field.description or ""))
+            lines.append(key_row(key, field))
         lines.append("")
+        for key, field in annotation.model_fields.items():
+            if type_text(field.annotation) == "list of tables":
+                row_model = get_args(field.annotation)[0]
+                lines += [f"### [[{section}.{key}]]", "", *KEY_HEADER]
+                lines += [key_row(k, f) for k, f in row_model.model_fields.items()]
+                lines.append("")
     return "\n".join(lines)
+
+
+def key_row(key: str, field: FieldInfo) -> str:
+    kind = type_text(field.annotation)
+    if bounds := bounds_text(field):
+        kind += f", {bounds}"
+    return table_row(f"`{key}`", kind, default_text(field), field.description or "")
 
 
 def metrics_page() -> str:

@@ -122,6 +122,18 @@ def _parser() -> argparse.ArgumentParser:
         sub = actions.add_parser(action, parents=[configured], help=text)
         sub.set_defaults(run=_config)
 
+    keys = commands.add_parser("keys", help="API keys")
+    actions = keys.add_subparsers(metavar="ACTION", required=True, dest="action")
+    sub = actions.add_parser("new", help="make a random key and its table for the configuration")
+    sub.add_argument("name", metavar="NAME", help="who gets the key")
+    sub.add_argument(
+        "--scope",
+        action="append",
+        choices=["serve", "learn", "admin"],
+        help="what it may do; may be given again (default: serve and learn)",
+    )
+    sub.set_defaults(run=_keys)
+
     status = commands.add_parser(
         "status", parents=[configured], help="a running server at a glance"
     )
@@ -191,11 +203,20 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> int:
+    from empo_serve.api_keys import read_keys
     from empo_serve.config import load_config, to_toml
 
     config = load_config(options.config, options.set)
+    if options.action == "check":
+        read_keys(config.auth.keys, config.auth.keys_file)
     print("ok" if options.action == "check" else to_toml(config), end="\n")
     return 0
+
+
+def _keys(options: argparse.Namespace) -> int:
+    from empo_serve.cli.keys import new
+
+    return new(options.name, options.scope)
 
 
 def _doctor(options: argparse.Namespace) -> int:

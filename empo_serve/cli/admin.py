@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from empo_serve.config import Config, load_config
 from empo_serve.errors import EmpoError
 
+_KEY = "EMPO_ADMIN_KEY"
 _FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
@@ -26,6 +28,10 @@ class AdminClient:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         host = f"[{host}]" if ":" in host else host
         self.url = f"http://{host}:{config.server.admin_port}"
+        key = os.environ.get(_KEY, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise EmpoError(f"the variable {_KEY} does not hold an API key")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def call(
         self, method: str, path: str, body: bytes | None = None, content_type: str = ""
@@ -35,7 +41,7 @@ class AdminClient:
             self.url + path,
             method=method,
             data=body if body is not None or method != "POST" else b"",
-            headers={"Content-Type": content_type} if content_type else {},
+            headers=self._headers | ({"Content-Type": content_type} if content_type else {}),
         )
         try:
             with urllib.request.urlopen(request, timeout=600) as response:
@@ -46,6 +52,8 @@ class AdminClient:
                 message = json.load(e)["error"]["message"]
             except (ValueError, KeyError, TypeError):
                 message = f"the server answered {e.code}"
+            if e.code in (401, 403):
+                message = f"{message} Put a key with the scope admin into the variable {_KEY}."
             raise EmpoError(message) from e
         except OSError as e:
             reason = getattr(e, "reason", e)

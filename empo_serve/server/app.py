@@ -11,6 +11,7 @@ from empo_serve.config import Config
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.server import admin, openai
+from empo_serve.server.auth import Keyring, authentication
 from empo_serve.server.errors import errors_middleware
 from empo_serve.server.keys import (
     CONFIG,
@@ -19,20 +20,26 @@ from empo_serve.server.keys import (
     METRICS,
     PIPELINE,
     STARTED_AT,
+    USER_ROUTES,
     Control,
 )
+from empo_serve.server.limits import limiting
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_USER_ROUTES = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
-
 
 def public_app(
-    config: Config, metrics: Metrics, pipeline: Pipeline, control: Control
+    config: Config, metrics: Metrics, pipeline: Pipeline, control: Control, keyring: Keyring
 ) -> web.Application:
     """What users reach. Nothing else of the engine is behind it."""
     app = web.Application(
-        middlewares=[_measure, errors_middleware], client_max_size=config.limits.max_body_bytes
+        middlewares=[
+            _measure,
+            errors_middleware,
+            *([authentication(keyring, "serve")] if keyring else []),
+            limiting(config.limits),
+        ],
+        client_max_size=config.limits.max_body_bytes,
     )
     _common(app, config, metrics, pipeline, control)
     app.router.add_post("/v1/chat/completions", openai.chat_completions)
@@ -43,11 +50,15 @@ def public_app(
 
 
 def admin_app(
-    config: Config, metrics: Metrics, pipeline: Pipeline, control: Control
+    config: Config, metrics: Metrics, pipeline: Pipeline, control: Control, keyring: Keyring
 ) -> web.Application:
-    """What operators reach. It has no authentication, so it listens on a private address."""
+    """What operators reach. It listens on an address of its own, private by default."""
     app = web.Application(
-        middlewares=[errors_middleware], client_max_size=config.limits.max_adapter_bytes
+        middlewares=[
+            errors_middleware,
+            *([authentication(keyring, "admin")] if keyring else []),
+        ],
+        client_max_size=config.limits.max_adapter_bytes,
     )
     _common(app, config, metrics, pipeline, control)
     admin.add_routes(app)
@@ -88,7 +99,7 @@ async def _metrics(request: web.Request) -> web.Response:
 @web.middleware
 async def _measure(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count and time the user routes, by route and status."""
-    route = _USER_ROUTES.get(request.path)
+    route = USER_ROUTES.get(request.path)
     if route is None:
         return await handler(request)
     metrics = request.app[METRICS]

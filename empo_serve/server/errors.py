@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
@@ -26,11 +26,13 @@ class BadRequest(Exception):
         status: int = 400,
         kind: str = "BadRequestError",
         param: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.kind = kind
         self.param = param
+        self.headers = headers
 
 
 def error_body(message: str, kind: str, status: int, param: str | None = None) -> bytes:
@@ -38,8 +40,15 @@ def error_body(message: str, kind: str, status: int, param: str | None = None) -
     return json.dumps({"error": error}, separators=(",", ":")).encode()
 
 
-def error_response(message: str, kind: str, status: int, param: str | None = None) -> web.Response:
-    headers = {"Retry-After": "5"} if status == 503 else None
+def error_response(
+    message: str,
+    kind: str,
+    status: int,
+    param: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    if status == 503:
+        headers = {"Retry-After": "5", **(headers or {})}
     return web.Response(
         body=error_body(message, kind, status, param),
         status=status,
@@ -54,7 +63,7 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
     try:
         return await handler(request)
     except BadRequest as e:
-        return error_response(str(e), e.kind, e.status, e.param)
+        return error_response(str(e), e.kind, e.status, e.param, e.headers)
     except web.HTTPRequestEntityTooLarge:
         limit = request.app[MAX_BODY_BYTES]
         return error_response(

@@ -15,9 +15,13 @@ from aiohttp import web
 
 from empo_serve.errors import EngineError, EngineUnavailable, ScorerError
 from empo_serve.pipeline.main_path import Answer, Pipeline
+from empo_serve.server.auth import ANYBODY, PRINCIPAL
 from empo_serve.server.errors import BadRequest, error_body
 from empo_serve.server.keys import CONFIG, METRICS, PIPELINE, STARTED_AT
+from empo_serve.server.limits import TOKENS
+from empo_serve.server.quotas import TokenCount
 from empo_serve.server.requests import parse_request
+from empo_serve.server.slow_clients import read_body
 from empo_serve.types import UserRequest
 
 log = logging.getLogger(__name__)
@@ -72,9 +76,20 @@ async def _answer(request: web.Request, route: str) -> web.StreamResponse:
     config, pipeline = request.app[CONFIG], request.app[PIPELINE]
     started = time.perf_counter()
     query_id = f"q-{uuid.uuid4().hex}"
+    raw_request = await read_body(request, config.limits.client_timeout_s)
+    principal = request.get(PRINCIPAL, ANYBODY)
     user_request = parse_request(
-        route, await request.read(), request.content_type, request.headers, config, query_id
+        route,
+        raw_request,
+        request.content_type,
+        request.headers,
+        config,
+        query_id,
+        principal,
     )
+    tokens = request.get(TOKENS)  # None where no tokens are limited
+    if tokens is not None:
+        tokens.request_body(len(raw_request))
     pin = request.headers.get("X-Empo-Version")
     if pin is not None and not _VERSION.fullmatch(pin):
         raise BadRequest(f"X-Empo-Version must look like v3, got {pin!r}.", param="X-Empo-Version")
@@ -96,8 +111,10 @@ async def _answer(request: web.Request, route: str) -> web.StreamResponse:
         raw = await _read(answer.response)
         waited = answer.engine_seconds + time.perf_counter() - reading
         raw = public_body(raw, adapter.engine_name, config.model.public_name, status)
+        if tokens is not None:
+            tokens.answer(raw)
         if answer.uncertainty is not None and status == 200:
-            raw = await _with_uncertainty(raw, answer, user_request)
+            raw = await _with_uncertainty(raw, answer, user_request, tokens)
     if status == 200:
         pipeline.offer(user_request)
     if user_request.uncertainty is None:
@@ -133,6 +150,7 @@ async def _stream(
     """Pass each event on when it arrives, under the public model name."""
     metrics, public = request.app[METRICS], request.app[CONFIG].model.public_name
     engine_name, engine_response = answer.adapter.engine_name, answer.response
+    tokens = request.get(TOKENS)
     response = web.StreamResponse(headers={**headers, "Cache-Control": "no-cache"})
     response.headers["Content-Type"] = engine_response.headers["Content-Type"]
     await response.prepare(request)
@@ -142,6 +160,8 @@ async def _stream(
         async for chunk in _chunks(engine_response):
             events, separator, pending = (pending + chunk).rpartition(b"\n\n")
             if separator:
+                if tokens is not None:
+                    tokens.answer(events + separator)
                 await response.write(public_name(events + separator, engine_name, public))
                 if is_first:
                     answer.on_first_token()
@@ -177,7 +197,9 @@ def public_name(raw: bytes, engine_name: str, public: str) -> bytes:
     )
 
 
-async def _with_uncertainty(raw: bytes, answer: Answer, request: UserRequest) -> bytes:
+async def _with_uncertainty(
+    raw: bytes, answer: Answer, request: UserRequest, tokens: TokenCount | None
+) -> bytes:
     """The engine's body with the `empo` object, and with the consensus where it was asked for."""
     assert answer.uncertainty is not None
     assert request.uncertainty is not None
@@ -193,6 +215,8 @@ async def _with_uncertainty(raw: bytes, answer: Answer, request: UserRequest) ->
             "error": str(e),
         }
     else:
+        if tokens is not None:
+            tokens.add(sum(len(sample.token_ids) for sample in uncertainty.group.samples))
         body["empo"] = uncertainty.as_dict()
         sample = uncertainty.consensus_sample
         if request.uncertainty.consensus and sample is not None:

@@ -7,11 +7,14 @@ here only what the engine must not see or cannot know is handled.
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from empo_serve.config import Config
+from empo_serve.server.auth import ANYBODY, Principal
+from empo_serve.server.client_limits import check_limits
 from empo_serve.server.errors import BadRequest
 from empo_serve.types import Query, UncertaintyOptions, UserRequest
 
@@ -51,6 +54,8 @@ _STEERING = (
     "tools",
 )
 _MAX_SAMPLES = 16
+# Deeper than any schema; well below what Python's JSON can write again.
+_MAX_DEPTH = 256
 
 
 def parse_request(
@@ -60,6 +65,7 @@ def parse_request(
     headers: Mapping[str, str],
     config: Config,
     query_id: str,
+    principal: Principal = ANYBODY,
 ) -> UserRequest:
     """Raises BadRequest with the status that vLLM gives, where vLLM has a say."""
     if content_type != "application/json":
@@ -67,20 +73,15 @@ def parse_request(
             "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed",
             kind="Bad Request",
         )
-    try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError) as e:
-        raise BadRequest(
-            f"The body is not valid JSON: {e}", kind="Bad Request", param="body"
-        ) from e
-    if not isinstance(body, dict):
-        raise BadRequest("The body must be a JSON object.", kind="Bad Request", param="body")
+    body = _parse_json(raw)
     _check_model(body, config.model.public_name)
-    n = body.get("n")
-    if isinstance(n, int) and n > config.limits.max_n:
-        raise BadRequest(f"n must be at most {config.limits.max_n}, got {n}.", param="n")
+    check_limits(route, body, config.limits)
     uncertainty = _uncertainty(body)
     engine_body = {k: v for k, v in body.items() if k not in _RESERVED and "lora" not in k}
+    if config.limits.max_tokens and all(
+        body.get(field) is None for field in ("max_tokens", "max_completion_tokens")
+    ):
+        engine_body["max_tokens"] = config.limits.max_tokens
     prompt = _prompt_fields(route, engine_body)
     query = Query(
         query_id=query_id,
@@ -88,6 +89,7 @@ def parse_request(
         prompt=prompt,
         question=_question(route, prompt),
         arrived_at=time.time(),
+        principal=principal.name,
     )
     return UserRequest(
         route=route,
@@ -95,8 +97,58 @@ def parse_request(
         stream=body.get("stream") is True,
         uncertainty=uncertainty,
         query=query,
-        not_learned=_why_not_learn(route, body, query, headers, config),
+        not_learned=_why_not_learn(route, body, query, headers, config, principal),
     )
+
+
+def _parse_json(raw: bytes) -> dict[str, Any]:
+    try:
+        # As json.loads finds the encoding.
+        body = _DECODER.decode(raw.decode(json.detect_encoding(raw), "surrogatepass"))
+    except (ValueError, RecursionError) as e:
+        raise BadRequest(
+            f"The body is not valid JSON: {e}", kind="Bad Request", param="body"
+        ) from e
+    if not isinstance(body, dict):
+        raise BadRequest("The body must be a JSON object.", kind="Bad Request", param="body")
+    # Only a body with many brackets can be deep.
+    if raw.count(b"{") + raw.count(b"[") > _MAX_DEPTH and _depth(body) > _MAX_DEPTH:
+        raise BadRequest(
+            f"The body is nested more than {_MAX_DEPTH} levels deep.",
+            kind="Bad Request",
+            param="body",
+        )
+    return body
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is too large")
+    return number
+
+
+# Python reads and writes NaN and Infinity, which are not JSON, and reads 1e999 as Infinity.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+
+
+def _depth(value: Any) -> int:
+    """Levels of nesting, counted without recursion."""
+    depth = 0
+    level = [value]
+    while level:
+        depth += 1
+        level = [
+            item
+            for outer in level
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(item, dict | list)
+        ]
+    return depth
 
 
 def _check_model(body: Mapping[str, Any], public_name: str) -> None:
@@ -175,9 +227,16 @@ def _text(content: Any) -> str:
 
 
 def _why_not_learn(
-    route: str, body: Mapping[str, Any], query: Query, headers: Mapping[str, str], config: Config
+    route: str,
+    body: Mapping[str, Any],
+    query: Query,
+    headers: Mapping[str, str],
+    config: Config,
+    principal: Principal,
 ) -> str | None:
     """A reason from a fixed list, so that it can be a metric label."""
+    if "learn" not in principal.scopes:
+        return "key"
     if headers.get("X-Empo-Learn", "").strip().lower() in ("no", "false", "0"):
         return "opted_out"
     if headers.get("X-Empo-Version"):

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import resource
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from empo_serve.config import Config
 from empo_serve.errors import StartupError
+from empo_serve.metrics import Metrics
+from empo_serve.server.slow_clients import cut_slow_readers
 
 # Clients that may wait to be accepted: as many as may arrive at once.
 _BACKLOG = 1024
@@ -50,8 +56,15 @@ def url(sock: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def is_loopback(sock: socket.socket) -> bool:
+    return ip_address(sock.getsockname()[0].partition("%")[0]).is_loopback
+
+
 @asynccontextmanager
-async def site(app: web.Application, sock: socket.socket, config: Config) -> AsyncIterator[None]:
+async def site(
+    app: web.Application, sock: socket.socket, config: Config, metrics: Metrics
+) -> AsyncIterator[None]:
+    limits = config.limits
     # A client that leaves cancels its handler, which closes the engine's connection, which ends
     # the generation. The access log would hold users' request lines; the metrics have the rest.
     runner = web.AppRunner(
@@ -59,10 +72,35 @@ async def site(app: web.Application, sock: socket.socket, config: Config) -> Asy
         handler_cancellation=True,
         access_log=None,
         shutdown_timeout=config.server.shutdown_timeout_s,
+        logger=_LOG,
+        keepalive_timeout=limits.client_timeout_s,
+        max_line_size=limits.max_url_bytes,
+        max_field_size=limits.max_header_bytes,
+        auto_decompress=False,
     )
     await runner.setup()
+    assert runner.server is not None
+    cutting = asyncio.create_task(
+        cut_slow_readers(
+            runner.server,
+            limits.client_timeout_s,
+            on_cut=metrics.rejected.labels(reason="slow_reader").inc,
+        )
+    )
     try:
         await web.SockSite(runner, sock, backlog=_BACKLOG).start()
         yield
     finally:
         await runner.cleanup()
+        cutting.cancel()
+        await asyncio.gather(cutting, return_exceptions=True)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Bytes that are no HTTP are the client's mistake; the log would show them, keys included."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+_LOG = logging.getLogger("empo_serve.http")
+_LOG.addFilter(_is_ours)

@@ -18,6 +18,7 @@ from empo_serve import __version__
 from empo_serve.adapters.gate import Gate
 from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
+from empo_serve.api_keys import read_keys
 from empo_serve.buffer.store import GroupStore
 from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
@@ -36,9 +37,10 @@ from empo_serve.pipeline.updates import Updates
 from empo_serve.pipeline.warming import Warmer
 from empo_serve.semantics.process import ScorerProcess
 from empo_serve.server.app import admin_app, public_app
+from empo_serve.server.auth import Keyring
 from empo_serve.server.keys import Control
 from empo_serve.supervisor.keep_adapters import keep_adapters
-from empo_serve.supervisor.listen import listen, raise_open_file_limit, site, url
+from empo_serve.supervisor.listen import is_loopback, listen, raise_open_file_limit, site, url
 from empo_serve.supervisor.model import (
     check_installed,
     model_source,
@@ -73,6 +75,7 @@ class _Server:
         # Checked before anything is started.
         source = model_source(config)
         check_installed(config)
+        keyring = Keyring(read_keys(config.auth.keys, config.auth.keys_file))
         raise_open_file_limit()
         public_socket = listen(config.server.host, config.server.port, "server.port")
         stack.callback(public_socket.close)
@@ -81,6 +84,13 @@ class _Server:
         )
         stack.callback(admin_socket.close)
         self._urls = (url(public_socket), url(admin_socket))
+        if not keyring and not (is_loopback(public_socket) and is_loopback(admin_socket)):
+            log.warning(
+                "no API keys are configured: everybody who reaches %s:%d or %s:%d may use it; "
+                "make one with: empo-serve keys new NAME",
+                *public_socket.getsockname()[:2],
+                *admin_socket.getsockname()[:2],
+            )
         data_dir = DataDir(config.server.data_dir)
         data_dir.open(model_identity(source) if isinstance(source, Path) else source)
         stack.callback(data_dir.close)
@@ -131,10 +141,20 @@ class _Server:
         # From here on, the ports answer.
         stop = _stop_signal()
         await front.enter_async_context(
-            site(public_app(config, metrics, pipeline, control), public_socket, config)
+            site(
+                public_app(config, metrics, pipeline, control, keyring),
+                public_socket,
+                config,
+                metrics,
+            )
         )
         await front.enter_async_context(
-            site(admin_app(config, metrics, pipeline, control), admin_socket, config)
+            site(
+                admin_app(config, metrics, pipeline, control, keyring),
+                admin_socket,
+                config,
+                metrics,
+            )
         )
         log.info(
             "gateway is up after %.2f s; the engine is starting", time.perf_counter() - started

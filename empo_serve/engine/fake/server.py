@@ -146,7 +146,7 @@ class FakeEngine:
         self, http: web.Request, kind: type[ChatRequest] | type[CompletionRequest]
     ) -> web.StreamResponse:
         body, request = parse_body(await http.read(), _content_type(http), kind)
-        self._bodies.append({"path": http.path, "body": body})
+        self._bodies.append({"path": http.path, "headers": dict(http.headers), "body": body})
         await self._misbehave()
         adapter = self._adapters.find(request.model)
         prompts = (
