@@ -80,7 +80,8 @@ class Pipeline:
         self._metrics = metrics
         self._queue: asyncio.Queue[Query] = asyncio.Queue(config.sampling.queue_size)
         self._workers: list[asyncio.Task[None]] = []
-        self.is_paused = False
+        self._resumed = asyncio.Event()
+        self._resumed.set()
         self.on_admitted: Callable[[], None] = lambda: None
 
     # Hot.
@@ -139,7 +140,7 @@ class Pipeline:
         """Hand an answered request to the cold path, if it may be learned from. Never waits."""
         self._prefixes.count(request)
         reason = request.not_learned
-        if reason is None and self.is_paused:
+        if reason is None and not self._resumed.is_set():
             reason = "paused"
         if reason is None and _share(request.query.query_id) >= self._config.sampling.fraction:
             reason = "not_chosen"
@@ -165,8 +166,11 @@ class Pipeline:
         await asyncio.gather(*self._workers, return_exceptions=True)
 
     def pause(self, paused: bool) -> None:
-        """While paused, queries are counted but neither sampled nor learned from."""
-        self.is_paused = paused
+        """While paused, new queries are only counted, and those that wait are kept waiting."""
+        if paused:
+            self._resumed.clear()
+        else:
+            self._resumed.set()
 
     @property
     def queue_length(self) -> int:
@@ -193,6 +197,7 @@ class Pipeline:
 
     async def _work(self) -> None:
         while True:
+            await self._resumed.wait()
             query = await self._queue.get()
             self._metrics.background_queue.set(self._queue.qsize())
             if not self._sampler.may_spend(query.principal):

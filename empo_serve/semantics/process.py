@@ -20,6 +20,7 @@ from empo_serve.types import GroupScore, Sample
 log = logging.getLogger(__name__)
 
 _MAX_REPLY_BYTES = 64 * 2**20
+_NICE = 10
 _MAX_BACKOFF_S = 30.0
 _STARTUP_TIMEOUT_S = 300.0  # loading an embedding model from a slow disk
 
@@ -164,6 +165,8 @@ class ScorerProcess:
             env=environment,
             # Ctrl-C goes to the gateway alone, which ends its children in order.
             start_new_session=True,
+            # Scoring is background work: where cores are few, the engine goes first.
+            preexec_fn=lambda: os.nice(_NICE),
         )
 
     async def _wait_for_start(self, child: Process) -> str | None:
