@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,9 @@ from empo_serve.engine.fake.errors import bad_adapter, engine_failed, not_found
 class Adapter:
     """`digest` is "" where the weights change nothing.
 
-    `answer`, `fail_rate` and `slow_s` come from the key "fake" of adapter_config.json: one answer
-    to everything, the share of requests that fail, seconds before the first token.
+    The rest comes from the key "fake" of adapter_config.json: one `answer` to everything, the
+    share of requests that fail, seconds before the first token; how often loading it fails before
+    it works, seconds that loading takes, whether loading kills the engine.
     """
 
     name: str
@@ -30,6 +33,9 @@ class Adapter:
     answer: str | None = None
     fail_rate: float = 0.0
     slow_s: float = 0.0
+    fail_loads: int = 0
+    load_delay_s: float = 0.0
+    die_on_load: bool = False
 
 
 def load_adapter(name: str, path: str, max_rank: int) -> Adapter:
@@ -75,6 +81,7 @@ class Adapters:
         self._load_delay_s = load_delay_s
         self._loads_to_fail = fail_load
         self._loaded: dict[str, Adapter] = {}
+        self._num_loads: Counter[str] = Counter()
         self._lock = asyncio.Lock()
 
     @property
@@ -126,13 +133,20 @@ class Adapters:
             self._loads_to_fail -= 1
             raise engine_failed("this load was made to fail")
         try:
-            return await asyncio.to_thread(load_adapter, name, path, self._max_rank)
+            adapter = await asyncio.to_thread(load_adapter, name, path, self._max_rank)
         except FileNotFoundError as e:
             raise not_found(f"Loading lora {name} failed: No adapter found for {path}") from e
         except Exception as e:  # a file can be broken in any way; vLLM answers 500 to them all
             raise engine_failed(
                 f"Call to add_lora method failed: Worker failed with error '{e}'"
             ) from e
+        if adapter.die_on_load:
+            os._exit(1)
+        await asyncio.sleep(adapter.load_delay_s)
+        self._num_loads[name] += 1
+        if self._num_loads[name] <= adapter.fail_loads:
+            raise engine_failed("loading this adapter was made to fail")
+        return adapter
 
 
 def _card(model: Adapter, parent: str | None, max_model_len: int | None) -> dict[str, Any]:

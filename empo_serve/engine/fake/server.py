@@ -79,6 +79,7 @@ class FakeEngine:
         self._sampler = random.Random(knobs.seed)
         self._failures = random.Random(knobs.seed)
         self._bodies: deque[dict[str, Any]] = deque(maxlen=_KEPT_BODIES)
+        self._loads: set[asyncio.Future[None]] = set()
         self._num_requests = self._num_aborted = self._num_tokens = 0
 
     def app(self) -> web.Application:
@@ -117,7 +118,11 @@ class FakeEngine:
 
     async def _load(self, http: web.Request) -> web.Response:
         _, request = parse_body(await http.read(), _content_type(http), LoadRequest)
-        await self._adapters.load(request.lora_name, request.lora_path)
+        # As in vLLM, a load goes on when its client has left.
+        load = asyncio.ensure_future(self._adapters.load(request.lora_name, request.lora_path))
+        self._loads.add(load)
+        load.add_done_callback(self._loads.discard)
+        await asyncio.shield(load)
         message = f"Success: LoRA adapter '{request.lora_name}' added successfully."
         return web.Response(text=message)
 
