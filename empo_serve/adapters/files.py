@@ -62,9 +62,9 @@ def check_adapter(directory: Path, expected: AdapterFacts | None = None) -> Adap
     if not shapes:
         raise AdapterError(f"{WEIGHTS} is empty")
     for name, shape in shapes.items():
-        inner = shape[0] if name.endswith("lora_A.weight") else shape[-1]
         if not name.endswith(("lora_A.weight", "lora_B.weight")) or len(shape) != 2:
             raise AdapterError(f"tensor {name} is not a LoRA matrix")
+        inner = shape[0] if name.endswith("lora_A.weight") else shape[1]
         if inner != rank:
             raise AdapterError(f"tensor {name} has rank {inner}, the configuration says {rank}")
     facts = AdapterFacts(rank, shapes)
@@ -113,7 +113,7 @@ def digest(directory: Path) -> str:
 def _check_config(path: Path) -> int:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise AdapterError(f"{CONFIG} cannot be read: {e}") from e
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise AdapterError(f"{CONFIG} does not describe a LoRA adapter (peft_type LORA)")

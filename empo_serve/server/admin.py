@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from empo_serve.adapters.files import CONFIG as ADAPTER_CONFIG
 from empo_serve.adapters.files import WEIGHTS
 from empo_serve.errors import AdapterError
+from empo_serve.server.bodies import AdapterList, ShownAdapter
 from empo_serve.server.errors import BadRequest
 from empo_serve.server.keys import CONFIG, CONTROL, PIPELINE, Control
+from empo_serve.server.operations import ADAPTER_ACTIONS, LEARNING_ACTIONS
 from empo_serve.types import AdapterVersion, BandDecision
 
+_DIGITS = re.compile("[0-9]{1,19}")
 _LONG_FIELDS = ("prompt", "prompt_token_ids", "samples")
 
 
@@ -30,11 +34,13 @@ def add_routes(app: web.Application) -> None:
     app.router.add_post("/admin/v1/adapters", import_adapter)
     app.router.add_get("/admin/v1/adapters/{version}", show_adapter)
     app.router.add_post(
-        "/admin/v1/adapters/{version}/{action:promote|rollback|pin|unpin}", change_adapter
+        f"/admin/v1/adapters/{{version}}/{{action:{'|'.join(ADAPTER_ACTIONS)}}}", change_adapter
     )
     app.router.add_get("/admin/v1/updates", list_updates)
     app.router.add_post("/admin/v1/updates", train_now)
-    app.router.add_post("/admin/v1/learning/{action:pause|resume}", change_learning)
+    app.router.add_post(
+        f"/admin/v1/learning/{{action:{'|'.join(LEARNING_ACTIONS)}}}", change_learning
+    )
 
 
 async def status(request: web.Request) -> web.Response:
@@ -100,14 +106,13 @@ async def delete_queries(request: web.Request) -> web.Response:
 async def list_adapters(request: web.Request) -> web.Response:
     control = request.app[CONTROL]
     adapters = [_show(control, adapter) for adapter in await control.registry.all()]
-    return web.json_response({"adapters": adapters})
+    return web.json_response(asdict(AdapterList(adapters)))
 
 
 async def show_adapter(request: web.Request) -> web.Response:
     control = request.app[CONTROL]
-    return web.json_response(
-        _show(control, await control.registry.get(request.match_info["version"]))
-    )
+    adapter = await control.registry.get(request.match_info["version"])
+    return web.json_response(asdict(_show(control, adapter)))
 
 
 async def change_adapter(request: web.Request) -> web.Response:
@@ -129,7 +134,7 @@ async def change_adapter(request: web.Request) -> web.Response:
             control.updates.wake()
     except AdapterError as e:
         raise BadRequest(str(e), status=409, kind="ConflictError", param="version") from e
-    return web.json_response(_show(control, adapter))
+    return web.json_response(asdict(_show(control, adapter)))
 
 
 async def import_adapter(request: web.Request) -> web.Response:
@@ -144,7 +149,7 @@ async def import_adapter(request: web.Request) -> web.Response:
         except AdapterError as e:
             raise BadRequest(str(e), kind="AdapterError") from e
     adapter = await control.updates.admit_import(adapter)
-    return web.json_response(_show(control, adapter), status=201)
+    return web.json_response(asdict(_show(control, adapter)), status=201)
 
 
 async def list_updates(request: web.Request) -> web.Response:
@@ -181,6 +186,13 @@ async def change_learning(request: web.Request) -> web.Response:
 
 async def _receive(request: web.Request, folder: Path) -> None:
     """Write the two files of an upload; their names are ours, whatever the client calls them."""
+    try:
+        await _receive_parts(request, folder)
+    except (ValueError, HttpProcessingError) as e:
+        raise BadRequest(f"The upload is not valid multipart/form-data: {e}") from e
+
+
+async def _receive_parts(request: web.Request, folder: Path) -> None:
     left = request.app[CONFIG].limits.max_adapter_bytes
     async for part in await request.multipart():
         if not isinstance(part, BodyPartReader) or part.name not in (ADAPTER_CONFIG, WEIGHTS):
@@ -195,13 +207,14 @@ async def _receive(request: web.Request, folder: Path) -> None:
                 f.write(chunk)
 
 
-def _show(control: Control, adapter: AdapterVersion) -> dict[str, Any]:
+def _show(control: Control, adapter: AdapterVersion) -> ShownAdapter:
     requests = control.rollout.loaded.get(adapter.version)
-    return asdict(adapter) | {
-        "loaded": requests is not None,
-        "requests": requests or 0,
-        "pinned": control.rollout.pinned == adapter.version,
-    }
+    return ShownAdapter(
+        **asdict(adapter),
+        loaded=requests is not None,
+        requests=requests or 0,
+        pinned=control.rollout.pinned == adapter.version,
+    )
 
 
 def _live(control: Control) -> str | None:
@@ -225,9 +238,9 @@ def _unix_seconds(request: web.Request, name: str) -> float | None:
 
 
 def _whole_number(request: web.Request, name: str, default: int, highest: int) -> int:
-    text = request.query.get(name, "")
-    if not text:
+    text = request.query.get(name)
+    if text is None:
         return default
-    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= highest:
+    if not _DIGITS.fullmatch(text) or not 0 < int(text) <= highest:
         raise BadRequest(f"{name} must be a whole number from 1 to {highest}.", param=name)
     return int(text)

@@ -12,14 +12,17 @@ from empo_serve.metrics import Metrics
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.server import admin, openai
 from empo_serve.server.auth import Keyring, authentication
+from empo_serve.server.document import document
 from empo_serve.server.errors import errors_middleware
 from empo_serve.server.keys import (
     CONFIG,
     CONTROL,
+    HAS_KEYS,
     MAX_BODY_BYTES,
     METRICS,
     PIPELINE,
     STARTED_AT,
+    TITLE,
     USER_ROUTES,
     Control,
 )
@@ -42,6 +45,7 @@ def public_app(
         client_max_size=config.limits.max_body_bytes,
     )
     _common(app, config, metrics, pipeline, control)
+    app[TITLE], app[HAS_KEYS] = "empo_serve", bool(keyring)
     app.router.add_post("/v1/chat/completions", openai.chat_completions)
     app.router.add_post("/v1/completions", openai.completions)
     app.router.add_get("/v1/models", openai.models)
@@ -61,6 +65,7 @@ def admin_app(
         client_max_size=config.limits.max_adapter_bytes,
     )
     _common(app, config, metrics, pipeline, control)
+    app[TITLE], app[HAS_KEYS] = "empo_serve admin", bool(keyring)
     admin.add_routes(app)
     return app
 
@@ -75,6 +80,7 @@ def _common(
     app.router.add_get("/health/ready", _ready)
     app.router.add_get("/health", _ready)
     app.router.add_get("/metrics", _metrics)
+    app.router.add_get("/openapi.json", _openapi)
 
 
 async def _live(request: web.Request) -> web.Response:
@@ -94,6 +100,10 @@ async def _metrics(request: web.Request) -> web.Response:
         body=request.app[METRICS].render(),
         headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
     )
+
+
+async def _openapi(request: web.Request) -> web.Response:
+    return web.json_response(document(request.app))
 
 
 @web.middleware

@@ -17,7 +17,7 @@ from empo_serve.server.quotas import Quota
 from empo_serve.types import ANONYMOUS
 
 # Probes and Prometheus have no key; nothing of a user is in these.
-_OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics"})
+OPEN_PATHS = frozenset({"/health", "/health/live", "/health/ready", "/metrics", "/openapi.json"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ class Keyring:
 
 
 def authentication(keyring: Keyring, scope: str) -> Middleware:
-    """Lets only requests with a key of that scope pass, but for health and metrics."""
+    """Lets only requests with a key of that scope pass, but for OPEN_PATHS."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in _OPEN_PATHS:
+        if request.path in OPEN_PATHS:
             return await handler(request)
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         given = key.strip() if scheme.lower() == "bearer" else ""

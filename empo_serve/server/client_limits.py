@@ -49,13 +49,18 @@ def check_limits(route: str, body: Mapping[str, Any], limits: LimitsSection) -> 
         )
 
 
-def _num_sequences(body: Mapping[str, Any]) -> float:
+def num_prompts(body: Mapping[str, Any]) -> int:
+    """Prompts of a completions request."""
     prompt = body.get("prompt")
     # A list of numbers is one prompt, as token ids.
     if not isinstance(prompt, list) or not prompt or isinstance(prompt[0], int):
         return 1
-    n = _number(body.get("n"))
-    return len(prompt) * (n if n is not None and n > 1 else 1)
+    return len(prompt)
+
+
+def _num_sequences(body: Mapping[str, Any]) -> float:
+    prompts, n = num_prompts(body), _number(body.get("n"))
+    return prompts * n if prompts > 1 and n is not None and n > 1 else prompts
 
 
 def _is_above(value: Any, limit: int) -> bool:

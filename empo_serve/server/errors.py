@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 
 from aiohttp import web
 
 from empo_serve.errors import AdapterError, EmpoError, EngineError, EngineUnavailable
+from empo_serve.server.bodies import ErrorBody, ErrorObject
 from empo_serve.server.keys import MAX_BODY_BYTES
 
 log = logging.getLogger(__name__)
@@ -36,8 +38,8 @@ class BadRequest(Exception):
 
 
 def error_body(message: str, kind: str, status: int, param: str | None = None) -> bytes:
-    error = {"message": message, "type": kind, "param": param, "code": status}
-    return json.dumps({"error": error}, separators=(",", ":")).encode()
+    body = ErrorBody(ErrorObject(message, kind, param, status))
+    return json.dumps(asdict(body), separators=(",", ":")).encode()
 
 
 def error_response(
@@ -70,9 +72,12 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
             f"The request body is larger than {limit} bytes.", "BadRequestError", 413
         )
     except web.HTTPException as e:
-        return error_response(
+        response = error_response(
             e.reason, "NotFoundError" if e.status == 404 else "BadRequestError", e.status
         )
+        if isinstance(e, web.HTTPMethodNotAllowed):
+            response.headers["Allow"] = e.headers["Allow"]
+        return response
     except EngineUnavailable as e:
         return error_response(str(e), "ServiceUnavailableError", 503)
     except AdapterError as e:

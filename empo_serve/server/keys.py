@@ -37,6 +37,8 @@ PIPELINE = web.AppKey("pipeline", Pipeline)
 CONTROL = web.AppKey("control", Control)
 STARTED_AT = web.AppKey("started_at", int)
 MAX_BODY_BYTES = web.AppKey("max_body_bytes", int)
+TITLE = web.AppKey("title", str)  # of the OpenAPI document
+HAS_KEYS = web.AppKey("has_keys", bool)  # requests need an API key
 
 # The routes that give answers, and their names in metrics.
 USER_ROUTES = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}

@@ -8,6 +8,7 @@ import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,7 @@ from aiohttp import web
 from empo_serve.errors import EngineError, EngineUnavailable, ScorerError
 from empo_serve.pipeline.main_path import Answer, Pipeline
 from empo_serve.server.auth import ANYBODY, PRINCIPAL
+from empo_serve.server.bodies import ModelCard, ModelList
 from empo_serve.server.errors import BadRequest, error_body
 from empo_serve.server.keys import CONFIG, METRICS, PIPELINE, STARTED_AT
 from empo_serve.server.limits import TOKENS
@@ -41,35 +43,23 @@ async def completions(request: web.Request) -> web.StreamResponse:
 
 async def models(request: web.Request) -> web.Response:
     """One model: the public name. Adapter versions are the admin API's business."""
-    config = request.app[CONFIG]
-    model = {
-        "id": config.model.public_name,
-        "object": "model",
-        "created": request.app[STARTED_AT],
-        "owned_by": "empo-serve",
-        "root": config.model.public_name,
-        "parent": None,
-        "max_model_len": config.engine.max_model_len,
-    }
-    return web.json_response({"object": "list", "data": [model]})
+    return web.json_response(asdict(ModelList([_card(request)])))
 
 
 async def model(request: web.Request) -> web.Response:
     """One model by name, as `client.models.retrieve` asks for it."""
-    config = request.app[CONFIG]
     name = request.match_info["model"]
-    if name != config.model.public_name:
+    if name != request.app[CONFIG].model.public_name:
         raise BadRequest(
             f"The model `{name}` does not exist.", status=404, kind="NotFoundError", param="model"
         )
-    return web.json_response(
-        {
-            "id": name,
-            "object": "model",
-            "created": request.app[STARTED_AT],
-            "owned_by": "empo-serve",
-        }
-    )
+    return web.json_response(asdict(_card(request)))
+
+
+def _card(request: web.Request) -> ModelCard:
+    config = request.app[CONFIG]
+    name = config.model.public_name
+    return ModelCard(name, request.app[STARTED_AT], name, config.engine.max_model_len)
 
 
 async def _answer(request: web.Request, route: str) -> web.StreamResponse:

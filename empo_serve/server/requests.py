@@ -12,14 +12,17 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from empo_serve.config import Config
 from empo_serve.server.auth import ANYBODY, Principal
-from empo_serve.server.client_limits import check_limits
+from empo_serve.server.bodies import MAX_SAMPLES, EmpoField
+from empo_serve.server.client_limits import check_limits, num_prompts
 from empo_serve.server.errors import BadRequest
 from empo_serve.types import Query, UncertaintyOptions, UserRequest
 
 # Ours alone: they never reach the engine from a client.
-_RESERVED = frozenset(
+RESERVED = frozenset(
     {
         "cache_salt",
         "ec_transfer_params",
@@ -53,9 +56,12 @@ _STEERING = (
     "suffix",
     "tools",
 )
-_MAX_SAMPLES = 16
 # Deeper than any schema; well below what Python's JSON can write again.
 _MAX_DEPTH = 256
+_EMPO = {
+    "samples": f"a whole number from 1 to {MAX_SAMPLES}",
+    "answer": '"first" or "consensus"',
+}
 
 
 def parse_request(
@@ -76,8 +82,8 @@ def parse_request(
     body = _parse_json(raw)
     _check_model(body, config.model.public_name)
     check_limits(route, body, config.limits)
-    uncertainty = _uncertainty(body)
-    engine_body = {k: v for k, v in body.items() if k not in _RESERVED and "lora" not in k}
+    uncertainty = _uncertainty(route, body)
+    engine_body = {k: v for k, v in body.items() if k not in RESERVED and "lora" not in k}
     if config.limits.max_tokens and all(
         body.get(field) is None for field in ("max_tokens", "max_completion_tokens")
     ):
@@ -171,30 +177,26 @@ def _check_model(body: Mapping[str, Any], public_name: str) -> None:
         )
 
 
-def _uncertainty(body: Mapping[str, Any]) -> UncertaintyOptions | None:
+def _uncertainty(route: str, body: Mapping[str, Any]) -> UncertaintyOptions | None:
     options = body.get("empo")
     if options is None:
         return None
-    if not isinstance(options, dict) or options.keys() - {"samples", "answer"}:
+    if not isinstance(options, dict) or options.keys() - _EMPO.keys():
         raise BadRequest('empo must be an object with "samples" and "answer".', param="empo")
-    samples, answer = options.get("samples", 8), options.get("answer", "first")
-    if (
-        not isinstance(samples, int)
-        or isinstance(samples, bool)
-        or not 1 <= samples <= _MAX_SAMPLES
-    ):
-        raise BadRequest(
-            f"empo.samples must be a whole number from 1 to {_MAX_SAMPLES}.", param="empo.samples"
-        )
-    if answer not in ("first", "consensus"):
-        raise BadRequest('empo.answer must be "first" or "consensus".', param="empo.answer")
+    try:
+        field = EmpoField.model_validate(options)
+    except ValidationError as e:
+        name = str(e.errors()[0]["loc"][0])
+        raise BadRequest(f"empo.{name} must be {_EMPO[name]}.", param=f"empo.{name}") from e
     if body.get("stream"):
         raise BadRequest(
             "empo does not go with stream: the answer waits for its samples.", param="stream"
         )
-    if answer == "consensus" and body.get("n") not in (None, 1):
+    if route == "completions" and num_prompts(body) > 1:
+        raise BadRequest("empo goes with one prompt only.", param="prompt")
+    if field.answer == "consensus" and body.get("n") not in (None, 1):
         raise BadRequest('empo.answer "consensus" gives one answer: n must be 1.', param="n")
-    return UncertaintyOptions(samples=samples, consensus=answer == "consensus")
+    return UncertaintyOptions(samples=field.samples, consensus=field.answer == "consensus")
 
 
 def _prompt_fields(route: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -253,7 +255,7 @@ def _why_not_learn(
             return "not_text"
         if messages[-1].get("role") != "user":
             return "steered"
-        roles = {m.get("role") for m in messages}
+        roles = {str(m.get("role")) for m in messages}  # whatever its type: the engine refuses it
         turns = sum(m.get("role") == "user" for m in messages)
         if (
             roles - {"system", "developer", "user"} or turns > 1

@@ -104,7 +104,7 @@ class FakeEngine:
         return _json({"object": "list", "data": self._adapters.cards()})
 
     async def _stats(self, _: web.Request) -> web.Response:
-        return _json(
+        return web.json_response(  # bodies may hold lone surrogates, which ASCII can say
             {
                 "requests": self._num_requests,
                 "aborted": self._num_aborted,
