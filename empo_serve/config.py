@@ -98,6 +98,12 @@ class EngineSection(Section):
     """How long the engine may take to become ready."""
     health_interval_s: float = Field(2.0, gt=0)
     """How often the engine's health is asked for."""
+    stall_timeout_s: float = Field(60.0, gt=0)
+    """An engine that is waited for hangs when for so long it sends no part of any answer, counts
+    no token and, if managed, uses no CPU time. A managed one is then killed and started anew, an
+    attached one gets no more requests until it answers again. A managed one that computes without
+    a result gets ten times as long. For an attached vLLM on CPU, whose one process says nothing
+    while it works on a prompt, make it longer than its longest prompt takes."""
     request_timeout_s: float = Field(600.0, gt=0)
     """Longest silence of the engine within one request."""
     control_timeout_s: float = Field(120.0, gt=0)

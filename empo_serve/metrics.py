@@ -207,6 +207,11 @@ class Metrics:
         self.engine_restarts = Counter(
             "empo_engine_restarts_total", "Restarts of the managed engine", registry=r
         )
+        self.engine_stalls = Counter(
+            "empo_engine_stalls_total",
+            "Times that an engine was given up because it showed no progress",
+            registry=r,
+        )
 
         self._start_at_zero()
 

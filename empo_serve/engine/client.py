@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 
 from empo_serve.engine.drafts import Draft, Drafts
+from empo_serve.engine.evidence import Answers, Health, counts
 from empo_serve.errors import EngineError, EngineUnavailable, EngineUnreachable
 from empo_serve.types import Query
 
@@ -36,14 +37,18 @@ class EngineClient:
         self.is_up = False
         # Set when it turns out to lack adapters that it was given: it was restarted in between.
         self.forgot = asyncio.Event()
-        # No limit on connections: admission is decided by us, not by a pool.
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30),
-            timeout=aiohttp.ClientTimeout(total=None, connect=10, sock_read=request_timeout_s),
-            auto_decompress=False,
-        )
+        self.answers = Answers()
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=10, sock_read=request_timeout_s)
+        self._session = self._new_session()
         self._control = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=control_timeout_s)
+        )
+
+    def _new_session(self) -> aiohttp.ClientSession:
+        # No limit on connections: admission is decided by us, not by a pool.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
+        return aiohttp.ClientSession(
+            connector=connector, timeout=self._timeout, auto_decompress=False
         )
 
     @property
@@ -55,13 +60,18 @@ class EngineClient:
         await self._session.close()
         await self._control.close()
 
+    async def cut(self) -> None:
+        """End every open request at once: whoever waits for one gets EngineUnavailable."""
+        session, self._session = self._session, self._new_session()
+        await session.close()
+
     async def post(
         self, route: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> aiohttp.ClientResponse:
         """Send a request whose response is read by the caller. Raises EngineUnavailable, and
         EngineUnreachable where the same request may be sent to another engine."""
         try:
-            return await self._session.post(
+            response = await self._session.post(
                 self.url + ROUTES[route],
                 data=body,
                 headers={"Content-Type": "application/json", **(headers or {})},
@@ -70,6 +80,13 @@ class EngineClient:
             raise EngineUnavailable(f"the engine at {self.url} does not answer: {e!r}") from e
         except (aiohttp.ClientError, TimeoutError) as e:
             raise EngineUnreachable(f"the engine at {self.url} cannot be reached: {e!r}") from e
+        self.answers.follow(response)
+        return response
+
+    async def one_token(self, engine_name: str) -> None:
+        """The shortest request there is, to see whether the engine computes at all."""
+        body = {"model": engine_name, "prompt": "a", "max_tokens": 1, "priority": USER_PRIORITY}
+        await self._json("completions", body)
 
     async def prefill(self, route: str, prompt: Mapping[str, Any], engine_name: str) -> None:
         """Compute a prompt under an adapter, so that the engine has it in its prefix cache."""
@@ -172,14 +189,26 @@ class EngineClient:
             }
         return dict(choice["logprobs"]["top_logprobs"][0])
 
-    async def health(self) -> bool:
+    async def health(self, timeout_s: float = 10.0) -> Health:
         try:
             async with self._control.get(
-                self.url + "/health", timeout=aiohttp.ClientTimeout(total=10)
+                self.url + "/health", timeout=aiohttp.ClientTimeout(total=timeout_s)
             ) as response:
-                return response.status == 200
+                return Health.GOOD if response.status == 200 else Health.GONE
+        except TimeoutError:
+            return Health.SILENT
+        except aiohttp.ClientError:
+            return Health.GONE
+
+    async def counts(self) -> dict[str, float] | None:
+        """What the engine has counted of its own work; None if it does not tell."""
+        try:
+            async with self._control.get(
+                self.url + "/metrics", timeout=aiohttp.ClientTimeout(total=5)
+            ) as response:
+                return counts(await response.text())
         except (aiohttp.ClientError, TimeoutError):
-            return False
+            return None
 
     async def version(self) -> str:
         try:

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from empo_serve.config import EngineSection, ModelSection
 from empo_serve.engine.client import EngineClient
+from empo_serve.engine.evidence import Health
 from empo_serve.engine.process import ChildProcess
+from empo_serve.engine.watch import EngineWatch
 from empo_serve.errors import StartupError
 
 log = logging.getLogger(__name__)
@@ -25,10 +27,11 @@ _LONGEST_RESTART_S = 60.0
 
 
 class ManagedEngine:
-    """Keeps one engine process running until stopped.
+    """Keeps one engine process running until stopped: one that ends or hangs is started anew.
 
     `on_ready` is awaited each time the engine answers after a start, before it counts as up:
-    that is where its adapters are loaded.
+    that is where its adapters are loaded. `model_name` says under which name it can be asked for
+    a sign of life then.
     """
 
     def __init__(
@@ -39,7 +42,9 @@ class ManagedEngine:
         log_file: Path,
         section: EngineSection,
         on_ready: Callable[[EngineClient], Awaitable[None]],
+        model_name: Callable[[], str],
         on_restart: Callable[[], None],
+        on_stall: Callable[[], None],
     ) -> None:
         self._client = client
         self._command = command
@@ -47,7 +52,9 @@ class ManagedEngine:
         self._log_file = log_file
         self._section = section
         self._on_ready = on_ready
+        self._model_name = model_name
         self._on_restart = on_restart
+        self._on_stall = on_stall
         self._child: ChildProcess | None = None
         self._watch: asyncio.Task[None] | None = None
 
@@ -71,7 +78,7 @@ class ManagedEngine:
     async def _launch(self) -> None:
         self._child = await ChildProcess.start(self._command, self._log_file, env=self._env)
         deadline = time.monotonic() + self._section.startup_timeout_s
-        while not await self._client.health():
+        while await self._client.health() is not Health.GOOD:
             if self._child.returncode is not None:
                 raise StartupError(
                     f"the engine stopped while starting (exit code {self._child.returncode}); "
@@ -94,7 +101,7 @@ class ManagedEngine:
             child = self._child
             assert child is not None
             started = time.monotonic()
-            code = await child.wait()
+            code = await self._until_it_ends(child)
             self._client.is_up = False
             await child.stop()  # its own children may still be there
             log.error("the engine died (exit code %s); restarting it, see %s", code, child.log)
@@ -114,6 +121,25 @@ class ManagedEngine:
                 else:
                     log.warning("the engine is back")
                     break
+
+    async def _until_it_ends(self, child: ChildProcess) -> int:
+        """Wait for the child's end, and bring it about when it hangs. Returns its exit code."""
+        watch = EngineWatch(self._client, self._section, self._model_name, child)
+        end = asyncio.create_task(child.wait())
+        try:
+            while not end.done():
+                await asyncio.wait({end}, timeout=self._section.health_interval_s)
+                await watch.look()
+                if watch.stall and not end.done():
+                    self._client.is_up = False
+                    self._on_stall()
+                    log.error("the engine hangs: %s; killing it", watch.stall)
+                    child.kill()
+                    await end
+            return end.result()
+        finally:
+            end.cancel()
+            await watch.close()
 
 
 def vllm_command(

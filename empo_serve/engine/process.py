@@ -10,6 +10,8 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -70,9 +72,24 @@ class ChildProcess:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), grace_s)
         # The leader may be gone while its own children still hold memory and ports.
+        self.kill()
+        await self._process.wait()
+
+    def kill(self) -> None:
+        """SIGKILL to the whole group, which ends even a stopped or hung one. Does not wait."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        await self._process.wait()
+
+    def cpu_seconds(self) -> float:
+        """CPU time that the child and its own children have used so far; 0 when it is gone."""
+        total = 0.0
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child = psutil.Process(self._process.pid)
+            for process in (child, *child.children(recursive=True)):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    times = process.cpu_times()
+                    total += times.user + times.system
+        return total
 
     def last_lines(self, count: int = 20) -> str:
         """The end of its log, for an error message."""

@@ -210,7 +210,13 @@ class _Server:
         self._phase = "starting the engine"
         if config.engine.kind == "attached":
             for client in self._engines.clients:
-                engine = AttachedEngine(client, config.engine, on_ready=self._rollout.load_all)
+                engine = AttachedEngine(
+                    client,
+                    config.engine,
+                    on_ready=self._rollout.load_all,
+                    model_name=self._live_name,
+                    on_stall=self._metrics.engine_stalls.inc,
+                )
                 stack.push_async_callback(engine.stop)
                 engine.start()
             await self._until_up()
@@ -228,7 +234,9 @@ class _Server:
                 data_dir.logs / "engine.log",
                 config.engine,
                 on_ready=self._rollout.load_all,
+                model_name=self._live_name,
                 on_restart=self._metrics.engine_restarts.inc,
+                on_stall=self._metrics.engine_stalls.inc,
             )
             stack.push_async_callback(self._managed.stop)
             await self._managed.start()
@@ -250,6 +258,9 @@ class _Server:
                     f"{self._config.engine.startup_timeout_s:.0f} s (engine.startup_timeout_s)"
                 )
             await asyncio.sleep(0.1)
+
+    def _live_name(self) -> str:
+        return self._rollout.live.engine_name
 
     def _not_ready(self) -> str | None:
         if self._is_stopping:

@@ -18,6 +18,7 @@ _HELP = {
     "min_tokens": "every answer goes on for at least this many tokens",
     "tokens_per_s": "speed of each sequence; 0 is as fast as possible",
     "first_token_s": "seconds before the first token",
+    "busy_s": "seconds for which each request keeps the whole process busy, as on a CPU",
     "fail_rate": "share of the requests that get a 500",
     "load_delay_s": "seconds that loading an adapter takes",
     "fail_load": "the first N loads get a 500",

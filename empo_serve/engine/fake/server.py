@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -22,6 +23,7 @@ from empo_serve.engine.fake.errors import (
     engine_failed,
     prompt_too_long,
 )
+from empo_serve.engine.fake.metrics import Metrics
 from empo_serve.engine.fake.model import Step, answer_tree, generate, split_begun
 from empo_serve.engine.fake.protocol import ChatRequest, CompletionRequest
 from empo_serve.engine.fake.slots import Slots
@@ -52,6 +54,7 @@ class Knobs:
     min_tokens: int = 0
     tokens_per_s: float = 0.0
     first_token_s: float = 0.0
+    busy_s: float = 0.0
     fail_rate: float = 0.0
     load_delay_s: float = 0.0
     fail_load: int = 0
@@ -80,11 +83,13 @@ class FakeEngine:
         self._failures = random.Random(knobs.seed)
         self._bodies: deque[dict[str, Any]] = deque(maxlen=_KEPT_BODIES)
         self._loads: set[asyncio.Future[None]] = set()
-        self._num_requests = self._num_aborted = self._num_tokens = 0
+        self._num_requests = self._num_aborted = 0
+        self._metrics = Metrics(knobs.model)
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[_errors], client_max_size=0)
         app.router.add_get("/health", self._health, allow_head=False)
+        app.router.add_get("/metrics", self._show_metrics, allow_head=False)
         app.router.add_get("/version", self._version, allow_head=False)
         app.router.add_get("/v1/models", self._models, allow_head=False)
         app.router.add_post("/v1/chat/completions", self._chat)
@@ -97,6 +102,11 @@ class FakeEngine:
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response()
 
+    async def _show_metrics(self, _: web.Request) -> web.Response:
+        slots = self._slots
+        text = self._metrics.render(slots.num_running, slots.num_waiting, self._knobs.max_num_seqs)
+        return web.Response(text=text)
+
     async def _version(self, _: web.Request) -> web.Response:
         return _json({"version": VERSION})
 
@@ -108,7 +118,7 @@ class FakeEngine:
             {
                 "requests": self._num_requests,
                 "aborted": self._num_aborted,
-                "tokens": self._num_tokens,
+                "tokens": self._metrics.generation_tokens,
                 "running": self._slots.num_running,
                 "waiting": self._slots.num_waiting,
                 "adapters": self._adapters.names,
@@ -212,6 +222,9 @@ class FakeEngine:
             os._exit(1)
         if self._knobs.hang_after is not None and self._num_requests > self._knobs.hang_after:
             await asyncio.Event().wait()
+        end = time.monotonic() + self._knobs.busy_s
+        while time.monotonic() < end:
+            pass  # as vLLM does on a CPU: it computes, and meanwhile nobody gets any answer
 
     def _sequences(
         self, request: ChatRequest | CompletionRequest, adapter: Adapter, prompt: list[int]
@@ -231,12 +244,13 @@ class FakeEngine:
         self, sequences: list[Sequence], adapter: Adapter, priority: int
     ) -> AsyncGenerator[tuple[Choice, Step], None]:
         """The steps of all sequences, as they come."""
+        self._metrics.prompt_tokens += sum(len(choice.prompt_token_ids) for choice, _ in sequences)
         first_s = self._knobs.first_token_s + adapter.slow_s
         gap_s = 1 / self._knobs.tokens_per_s if self._knobs.tokens_per_s else 0.0
         if not first_s and not gap_s:
             for choice, steps in sequences:
                 for step in steps:
-                    self._num_tokens += 1
+                    self._metrics.generation_tokens += 1
                     yield choice.add(step), step
             return
         ready: asyncio.Queue[tuple[Choice, Step]] = asyncio.Queue()
@@ -246,7 +260,7 @@ class FakeEngine:
                 await asyncio.sleep(first_s)
                 for step in steps:
                     await asyncio.sleep(gap_s)
-                    self._num_tokens += 1
+                    self._metrics.generation_tokens += 1
                     ready.put_nowait((choice, step))
 
         tasks = [asyncio.create_task(run(*sequence)) for sequence in sequences]

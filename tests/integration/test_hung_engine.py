@@ -1,0 +1,87 @@
+"""An engine that hangs without dying, as its users and its operator see it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+from openai import APIError, OpenAI
+from serving import Served
+
+SETTINGS = (
+    *("engine.kind=fake", "semantics.equivalence=rules", "train.enabled=false"),
+    *("privacy.learn=false", "engine.health_interval_s=0.1", "engine.stall_timeout_s=1"),
+)
+
+
+def engine_of(server: Served) -> psutil.Process:
+    return psutil.Process(server.get("/admin/v1/status", admin=True)[1]["engine"]["pid"])
+
+
+def is_gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_an_engine_that_hangs_is_replaced_and_its_users_are_told_at_once(tmp_path: Path) -> None:
+    slow = 'engine.args=["--tokens-per-s", "2", "--min-tokens", "200"]'
+    server = Served(tmp_path / "data", *SETTINGS, slow).wait_ready()
+    client = OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0)
+    try:
+        engine = engine_of(server)
+        with ThreadPoolExecutor() as pool:
+            whole = pool.submit(server.chat, "not streamed")
+            stream = iter(
+                client.chat.completions.create(
+                    model="fake", messages=[{"role": "user", "content": "streamed"}], stream=True
+                )
+            )
+            next(stream)
+            stopped = time.monotonic()
+            os.kill(engine.pid, signal.SIGSTOP)
+            with pytest.raises(APIError, match="stopped in the middle"):
+                list(stream)
+            assert whole.result()[0] == 503
+        server.until(lambda: is_gone(engine))
+        assert time.monotonic() - stopped < 10
+        assert server.metric("empo_engine_stalls_total") == 1
+        assert server.get("/health/ready")[0] == 503
+        assert "the engine hangs: no progress for" in server.log.read_text()
+        server.until(lambda: server.get("/health/ready")[0] == 200)
+        assert server.chat("x", max_tokens=1)[0] == 200
+        assert server.metric("empo_engine_restarts_total") == 1
+        last = engine_of(server)
+    finally:
+        assert server.stop() == 0
+    assert is_gone(last)
+
+
+def test_an_engine_that_hangs_while_idle_is_replaced_before_a_user_meets_it(tmp_path: Path) -> None:
+    server = Served(tmp_path / "data", *SETTINGS).wait_ready()
+    try:
+        engine = engine_of(server)
+        os.kill(engine.pid, signal.SIGSTOP)
+        server.until(lambda: server.metric("empo_engine_restarts_total") == 1)
+        server.until(lambda: server.get("/health/ready")[0] == 200)
+        assert server.chat("x")[0] == 200
+        assert is_gone(engine)
+    finally:
+        assert server.stop() == 0
+
+
+def test_a_slow_engine_is_left_alone(tmp_path: Path) -> None:
+    """First it computes and says nothing at all, then it is at work without a token to show; each
+    lasts longer than the patience."""
+    slow = 'engine.args=["--busy-s", "2.5", "--first-token-s", "2.5"]'
+    server = Served(tmp_path / "data", *SETTINGS, slow).wait_ready()
+    try:
+        engine = engine_of(server)
+        assert server.chat("not streamed")[0] == 200
+        assert server.metric("empo_engine_stalls_total") == 0
+        assert engine_of(server) == engine
+    finally:
+        assert server.stop() == 0
