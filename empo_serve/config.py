@@ -11,6 +11,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -38,7 +39,7 @@ class ModelSection(Section):
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Precision of the weights, in the engine and in the trainer."""
 
-    @property
+    @cached_property
     def public_name(self) -> str:
         if self.name:
             return self.name

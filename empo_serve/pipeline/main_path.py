@@ -42,6 +42,9 @@ from empo_serve.types import (
 
 log = logging.getLogger(__name__)
 
+# Made once: json.dumps with separators would make an encoder for each request.
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -103,7 +106,7 @@ class Pipeline:
             started = time.perf_counter()
             try:
                 async with self._engines.post(
-                    request.route, _encode(body), adapter.engine_name
+                    request.route, _to_json(body).encode(), adapter.engine_name
                 ) as response:
                     yield Answer(
                         adapter,
@@ -244,10 +247,6 @@ def _num_seqs(request: UserRequest) -> int:
     if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
         num *= len(prompt)  # several prompts in one request
     return num + (request.uncertainty.samples if request.uncertainty else 0)
-
-
-def _encode(body: dict[str, object]) -> bytes:
-    return json.dumps(body, separators=(",", ":")).encode()
 
 
 def _share(query_id: str) -> float:

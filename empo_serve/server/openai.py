@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import re
+import secrets
 import time
-import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import aiohttp
@@ -65,7 +66,7 @@ def _card(request: web.Request) -> ModelCard:
 async def _answer(request: web.Request, route: str) -> web.StreamResponse:
     config, pipeline = request.app[CONFIG], request.app[PIPELINE]
     started = time.perf_counter()
-    query_id = f"q-{uuid.uuid4().hex}"
+    query_id = f"q-{secrets.token_hex(16)}"
     raw_request = await read_body(request, config.limits.client_timeout_s)
     principal = request.get(PRINCIPAL, ANYBODY)
     user_request = parse_request(
@@ -181,10 +182,12 @@ def public_name(raw: bytes, engine_name: str, public: str) -> bytes:
     Every other byte stays as it was. Generated text cannot be hit: inside a JSON string the
     quotes of this pattern would be escaped.
     """
-    return raw.replace(
-        b'"model":"' + engine_name.encode() + b'"',
-        b'"model":' + json.dumps(public, ensure_ascii=False).encode(),
-    )
+    return raw.replace(_model_field(engine_name), _model_field(public))
+
+
+@lru_cache(maxsize=32)  # for every event of every stream
+def _model_field(name: str) -> bytes:
+    return b'"model":' + json.dumps(name, ensure_ascii=False).encode()
 
 
 async def _with_uncertainty(

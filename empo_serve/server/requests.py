@@ -37,24 +37,26 @@ RESERVED = frozenset(
 )
 # Fields with which a client steers an answer: such a query says little about the bare question,
 # and a client could use them to steer what is learned.
-_STEERING = (
-    "allowed_token_ids",
-    "bad_words",
-    "chat_template",
-    "continue_final_message",
-    "documents",
-    "echo",
-    "function_call",
-    "functions",
-    "guided_choice",
-    "guided_grammar",
-    "guided_json",
-    "guided_regex",
-    "logit_bias",
-    "response_format",
-    "structured_outputs",
-    "suffix",
-    "tools",
+_STEERING = frozenset(
+    {
+        "allowed_token_ids",
+        "bad_words",
+        "chat_template",
+        "continue_final_message",
+        "documents",
+        "echo",
+        "function_call",
+        "functions",
+        "guided_choice",
+        "guided_grammar",
+        "guided_json",
+        "guided_regex",
+        "logit_bias",
+        "response_format",
+        "structured_outputs",
+        "suffix",
+        "tools",
+    }
 )
 # Deeper than any schema; well below what Python's JSON can write again.
 _MAX_DEPTH = 256
@@ -245,7 +247,7 @@ def _why_not_learn(
         return "pinned"
     if not config.privacy.learn:
         return "privacy"
-    if any(body.get(field) for field in _STEERING):
+    if any(value and field in _STEERING for field, value in body.items()):
         return "steered"
     if not query.question.strip():
         return "no_question"
