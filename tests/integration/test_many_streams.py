@@ -15,6 +15,7 @@ from aiohttp import web
 from serving import Served
 
 from empo_serve.config import Config
+from empo_serve.metrics import Metrics
 from empo_serve.supervisor.listen import listen, site
 
 STREAMS, TOKENS = 200, 5
@@ -76,7 +77,7 @@ async def test_200_streams_at_once_all_come_whole_where_few_files_may_be_open(
 
 async def test_a_burst_of_connections_waits_while_the_server_is_busy() -> None:
     sock = listen("127.0.0.1", 0, "server.port")
-    async with site(web.Application(), sock, Config()):
+    async with site(web.Application(), sock, Config(), Metrics()):
         with contextlib.ExitStack() as clients:
             for _ in range(500):
                 # Nothing accepts them: this test holds the server's event loop.
