@@ -99,22 +99,24 @@ class SwapServer:
         self._starts: dict[tuple[int, str], dict[str, str]] = {}
         self._probe = (0, "")
 
-    async def open(self) -> None:
-        """Import the versions and learn what each of them answers."""
+    async def open(self, learn: bool = True) -> None:
+        """Import the versions, and learn what each of them answers where it matters."""
         self.client = Client(self.server.url, self._body)
         self.admin = Admin(self.server.admin_url)
         v0 = self.server.data_dir / "adapters" / "v0"
-        await self._learn("v0")
+        sources = Path(f"{self.server.data_dir}-adapters")
+        if learn:
+            await self._learn("v0")
         for number in range(1, self._num_versions + 1):
-            source = self.server.data_dir.with_name("sources") / f"a{number}"
-            version = await self.admin.upload(make_adapter(v0, source, number))
-            await self._learn(version)
+            source = make_adapter(v0, sources / f"a{number}", number)
+            version = await self.admin.upload(source)
+            if learn:
+                await self._learn(version)
             self.versions.append(version)
-        for prompt, answers in self.expected.items():
-            assert len(set(answers.values())) == len(answers), f"same answers: {prompt}: {answers}"
         self.live = LiveTimes(self.versions[-1])
         self._turns = itertools.cycle(self.versions)
-        self._choose_probe()
+        if learn:
+            self._choose_probe()
 
     async def close(self) -> None:
         await self.client.close()
@@ -137,6 +139,8 @@ class SwapServer:
 
     def _choose_probe(self) -> None:
         """The shortest answer by which all versions can be told apart."""
+        for prompt, answers in self.expected.items():
+            assert len(set(answers.values())) == len(answers), f"same answers: {prompt}: {answers}"
         for probe, starts in sorted(self._starts.items()):
             if len(set(starts.values())) == len(starts):
                 self._probe = probe
