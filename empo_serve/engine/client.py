@@ -48,7 +48,11 @@ class EngineClient:
         # No limit on connections: admission is decided by us, not by a pool.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
         return aiohttp.ClientSession(
-            connector=connector, timeout=self._timeout, auto_decompress=False
+            connector=connector,
+            timeout=self._timeout,
+            auto_decompress=False,
+            # A cookie that came with one user's answer must not go out with another's request.
+            cookie_jar=aiohttp.DummyCookieJar(),
         )
 
     @property
