@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from empo_serve.config import RolloutSection
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 
 # Many chat templates want a user's message; what it says comes after the shared start.
 _USER = {"role": "user", "content": "."}
+
+
+# About 128 tokens, the work of a short step of the engine even on a CPU.
+_PIECE_CHARS = 512
 
 
 class Warmer:
@@ -51,9 +55,10 @@ class Warmer:
         try:
             async with asyncio.timeout(self._section.warm_timeout_s):
                 for prefix in prefixes:
-                    prompt = {**prefix, "messages": [*prefix["messages"], _USER]}
                     try:
-                        await client.prefill("chat", prompt, adapter.engine_name)
+                        for messages in pieces(prefix["messages"]):
+                            prompt = {**prefix, "messages": [*messages, _USER]}
+                            await client.prefill("chat", prompt, adapter.engine_name)
                     except EngineError as e:
                         outcomes.labels(outcome="failed").inc()
                         log.warning("a prefix of %s is not warm: %s", adapter.version, e)
@@ -69,3 +74,17 @@ class Warmer:
                 adapter.version,
                 self._section.warm_timeout_s,
             )
+
+
+def pieces(messages: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """The messages, cut off after more and more of their text; at last whole.
+
+    Each piece continues where the cache has the one before. All at once, a long prompt would be
+    one long step of the engine, and whoever asks meanwhile would wait for its end.
+    """
+    for number, message in enumerate(messages):
+        text = message.get("content")
+        if isinstance(text, str):
+            for end in range(_PIECE_CHARS, len(text), _PIECE_CHARS):
+                yield [*messages[:number], {**message, "content": text[:end]}]
+    yield list(messages)

@@ -14,7 +14,7 @@ import pytest
 from adapter_files import write_adapter
 from serving import Served
 
-SYSTEM = "You answer with one word. " * 20
+SYSTEM = "You answer with one word. " * 15
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +121,19 @@ def test_an_engine_that_dies_of_a_load_comes_back_with_the_live_version(
     adapters = served.get("/admin/v1/adapters", admin=True)[1]["adapters"]
     assert [a["version"] for a in adapters if a["state"] == "LIVE"] == [live]
     assert (adapters[-1]["state"], adapters[-1]["loaded"]) == ("CANDIDATE", False)
+
+
+def test_a_candidate_that_the_gate_cannot_examine_is_not_left_loaded(tmp_path: Path) -> None:
+    server = Served(
+        tmp_path / "data",
+        *("engine.kind=fake", "semantics.equivalence=rules", "train.rank=2"),
+    ).wait_ready()
+    try:
+        server.chat("What is it?")
+        server.until(lambda: server.metric("empo_band_decisions_total") == 1)
+        status, body = upload(server, tmp_path, 1, fail_rate=1.0)
+        assert status == 502, body
+        adapters = server.get("/admin/v1/adapters", admin=True)[1]["adapters"]
+        assert (adapters[-1]["state"], adapters[-1]["loaded"]) == ("CANDIDATE", False)
+    finally:
+        assert server.stop() == 0
