@@ -31,3 +31,12 @@ def write_adapter(directory: Path, *, seed: int | None, fake: dict[str, Any] | N
         config["fake"] = fake
     (directory / "adapter_config.json").write_text(json.dumps(config))
     return directory
+
+
+def write_model(directory: Path) -> Path:
+    """As much of a model as version v0 and an attached fake engine need."""
+    directory.mkdir(parents=True)
+    (directory / "config.json").write_text("{}", encoding="utf-8")
+    weights = {"model.layers.0.mlp.up_proj.weight": np.zeros((8, 8), np.float32)}
+    save_file(weights, directory / "model.safetensors")
+    return directory

@@ -45,12 +45,13 @@ class EngineClient:
         )
 
     def _new_session(self) -> aiohttp.ClientSession:
-        # No limit on connections: admission is decided by us, not by a pool.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30)
         return aiohttp.ClientSession(
-            connector=connector,
+            # No limit on connections: admission is decided by us, not by a pool. vLLM closes an
+            # idle connection after 5 s; a request on its way then would be lost.
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4),
             timeout=self._timeout,
-            auto_decompress=False,
+            # A compressed stream would wait for a block to be full.
+            headers={"Accept-Encoding": "identity"},
             # A cookie that came with one user's answer must not go out with another's request.
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -72,18 +73,28 @@ class EngineClient:
     async def post(
         self, route: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> aiohttp.ClientResponse:
-        """Send a request whose response is read by the caller. Raises EngineUnavailable, and
-        EngineUnreachable where the same request may be sent to another engine."""
+        """Send a request whose response is read by the caller.
+
+        Raises EngineUnavailable, EngineUnreachable where the same request may be sent to another
+        engine, and EngineError for a status that is no answer to such a request.
+        """
         try:
             response = await self._session.post(
                 self.url + ROUTES[route],
                 data=body,
                 headers={"Content-Type": "application/json", **(headers or {})},
+                allow_redirects=False,  # the body would be lost, or go to a server not configured
             )
         except (aiohttp.SocketTimeoutError, aiohttp.ClientPayloadError) as e:
             raise EngineUnavailable(f"the engine at {self.url} does not answer: {e!r}") from e
         except (aiohttp.ClientError, TimeoutError) as e:
             raise EngineUnreachable(f"the engine at {self.url} cannot be reached: {e!r}") from e
+        if response.status < 200 or 300 <= response.status < 400:
+            response.close()
+            # Users read this one, so it does not tell the engine's address.
+            raise EngineError(
+                f"The inference engine answered with status {response.status}.", response.status
+            )
         self.answers.follow(response)
         return response
 
@@ -168,6 +179,8 @@ class EngineClient:
                             drafts.add(route, json.loads(line[6:]), wanted)
         except (aiohttp.ClientError, TimeoutError, ValueError) as e:
             raise EngineUnavailable(f"the engine at {self.url} broke off: {e!r}") from e
+        except (KeyError, IndexError, TypeError, AttributeError) as e:
+            raise EngineError(f"the engine sent an event that is no sample: {e!r}") from e
         finally:
             self.inflight -= 1
         if any(draft.finish_reason is None for draft in wanted):
@@ -271,7 +284,10 @@ class EngineClient:
             raise EngineError(
                 f"the engine answered {response.status}: {error_message(raw)}", response.status
             )
-        answer: dict[str, Any] = json.loads(raw)
+        try:
+            answer: dict[str, Any] = json.loads(raw)
+        except ValueError as e:
+            raise EngineError(f"the engine's answer is not JSON: {raw[:100]!r}") from e
         return answer
 
 

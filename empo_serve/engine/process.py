@@ -36,8 +36,12 @@ class ChildProcess:
         env: Mapping[str, str] | None = None,
         nice: int = 0,
     ) -> ChildProcess:
+        parent = os.getpid()
+
         def in_child() -> None:
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:
+                os._exit(1)  # the parent died before it could be watched
             if nice:
                 os.nice(nice)
 

@@ -99,7 +99,8 @@ class Pipeline:
             self._rollout.serving(version) as adapter,
             self._admission.user(_num_seqs(request), request.stream) as turn,
         ):
-            body = request.body | {"model": adapter.engine_name, "priority": USER_PRIORITY}
+            # Without a priority, which is a user's: vLLM's errors count the fields of a body.
+            body = {"model": adapter.engine_name} | request.body
             sampling = None
             if request.uncertainty is not None:
                 sampling = asyncio.create_task(self._uncertainty(request, adapter))

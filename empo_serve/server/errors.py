@@ -11,7 +11,7 @@ from aiohttp import web
 
 from empo_serve.errors import AdapterError, EmpoError, EngineError, EngineUnavailable
 from empo_serve.server.bodies import ErrorBody, ErrorObject
-from empo_serve.server.keys import MAX_BODY_BYTES
+from empo_serve.server.keys import CONTROL, MAX_BODY_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,10 @@ async def errors_middleware(request: web.Request, handler: Handler) -> web.Strea
             response.headers["Allow"] = e.headers["Allow"]
         return response
     except EngineUnavailable as e:
-        return error_response(str(e), "ServiceUnavailableError", 503)
+        response = error_response(str(e), "ServiceUnavailableError", 503)
+        if request.app[CONTROL].drain.is_closed:
+            response.force_close()  # the retry shall find a server that stays
+        return response
     except AdapterError as e:
         return error_response(str(e), "NotFoundError", 404, "version")
     except EngineError as e:

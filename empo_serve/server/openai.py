@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
@@ -20,7 +21,7 @@ from empo_serve.pipeline.main_path import Answer, Pipeline
 from empo_serve.server.auth import ANYBODY, PRINCIPAL
 from empo_serve.server.bodies import ModelCard, ModelList
 from empo_serve.server.errors import BadRequest, error_body
-from empo_serve.server.keys import CONFIG, METRICS, PIPELINE, STARTED_AT
+from empo_serve.server.keys import CONFIG, CONTROL, METRICS, PIPELINE, STARTED_AT
 from empo_serve.server.limits import TOKENS
 from empo_serve.server.quotas import TokenCount
 from empo_serve.server.requests import parse_request
@@ -30,16 +31,19 @@ from empo_serve.types import UserRequest
 log = logging.getLogger(__name__)
 
 _BROKEN_OFF = "The inference engine stopped in the middle of this answer."
+_EMPTY_LINES = (b"\n\n", b"\r\n\r\n")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _VERSION = re.compile(r"v[0-9]{1,9}")
 
 
 async def chat_completions(request: web.Request) -> web.StreamResponse:
-    return await _answer(request, "chat")
+    with request.app[CONTROL].drain.request():
+        return await _answer(request, "chat")
 
 
 async def completions(request: web.Request) -> web.StreamResponse:
-    return await _answer(request, "completions")
+    with request.app[CONTROL].drain.request():
+        return await _answer(request, "completions")
 
 
 async def models(request: web.Request) -> web.Response:
@@ -95,11 +99,11 @@ async def _answer(request: web.Request, route: str) -> web.StreamResponse:
             "X-Empo-Query-Id": query_id,
             "X-Request-Id": request_id,
         }
-        content_type = answer.response.content_type
-        if content_type == "text/event-stream":
+        content_type = answer.response.headers.get("Content-Type", "application/octet-stream")
+        if content_type.startswith("text/event-stream"):
             return await _stream(request, user_request, pipeline, answer, headers, started)
         reading = time.perf_counter()
-        raw = await _read(answer.response)
+        raw = await _read(answer.response, config.engine.request_timeout_s)
         waited = answer.engine_seconds + time.perf_counter() - reading
         raw = public_body(raw, adapter.engine_name, config.model.public_name, status)
         if tokens is not None:
@@ -111,20 +115,29 @@ async def _answer(request: web.Request, route: str) -> web.StreamResponse:
     if user_request.uncertainty is None:
         overhead = time.perf_counter() - started - waited
         request.app[METRICS].gateway_overhead_seconds.observe(max(0.0, overhead))
-    return web.Response(body=raw, status=status, headers=headers, content_type=content_type)
+    return web.Response(body=raw, status=status, headers=headers | {"Content-Type": content_type})
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, silence_s: float) -> bytes:
     try:
-        return await response.read()
+        async with asyncio.timeout(silence_s):
+            return await response.read()
     except (aiohttp.ClientError, TimeoutError) as e:
         raise EngineUnavailable(_BROKEN_OFF) from e
 
 
-async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """The engine's bytes as they arrive; raises EngineUnavailable when they break off."""
+async def _chunks(response: aiohttp.ClientResponse, silence_s: float) -> AsyncIterator[bytes]:
+    """The engine's bytes as they arrive.
+
+    Raises EngineUnavailable when they break off, or when none come for `silence_s` seconds. The
+    HTTP client has such a limit, too, but forgets it after a chunk that is not HTTP.
+    """
     try:
-        async for chunk in response.content.iter_any():
+        while True:
+            async with asyncio.timeout(silence_s):
+                chunk = await response.content.readany()
+            if not chunk:
+                return
             yield chunk
     except (aiohttp.ClientError, TimeoutError) as e:
         raise EngineUnavailable(_BROKEN_OFF) from e
@@ -142,37 +155,56 @@ async def _stream(
     metrics, public = request.app[METRICS], request.app[CONFIG].model.public_name
     engine_name, engine_response = answer.adapter.engine_name, answer.response
     tokens = request.get(TOKENS)
-    response = web.StreamResponse(headers={**headers, "Cache-Control": "no-cache"})
+    silence_s = request.app[CONFIG].engine.request_timeout_s
+    response = web.StreamResponse(
+        status=engine_response.status, headers={**headers, "Cache-Control": "no-cache"}
+    )
     response.headers["Content-Type"] = engine_response.headers["Content-Type"]
     await response.prepare(request)
     is_first = True
     pending = b""
     try:
-        async for chunk in _chunks(engine_response):
-            events, separator, pending = (pending + chunk).rpartition(b"\n\n")
-            if separator:
-                if tokens is not None:
-                    tokens.answer(events + separator)
-                await response.write(public_name(events + separator, engine_name, public))
-                if is_first:
-                    answer.on_first_token()
-                    metrics.time_to_first_token_seconds.observe(time.perf_counter() - started)
-                    is_first = False
+        with request.app[CONTROL].drain.cut_is_an_error():
+            async for chunk in _chunks(engine_response, silence_s):
+                events, pending = whole_events(pending + chunk)
+                if events:
+                    if tokens is not None:
+                        tokens.answer(events)
+                    await response.write(public_name(events, engine_name, public))
+                    if is_first:
+                        answer.on_first_token()
+                        metrics.time_to_first_token_seconds.observe(time.perf_counter() - started)
+                        is_first = False
         if pending:
             await response.write(public_name(pending, engine_name, public))
-        pipeline.offer(user_request)
-    except EngineUnavailable:
+        if engine_response.status == 200:
+            pipeline.offer(user_request)
+    except EngineUnavailable as e:
         # The status line is long gone: say it in the stream, and send no [DONE].
-        error = error_body(_BROKEN_OFF, "ServiceUnavailableError", 503)
+        error = error_body(str(e), "ServiceUnavailableError", 503)
         await response.write(b"data: " + error + b"\n\n")
     await response.write_eof()
     return response
 
 
+def whole_events(raw: bytes) -> tuple[bytes, bytes]:
+    """Events that are complete, and the beginning of the next one, which must not leave yet.
+
+    Else an engine that dies would leave half an event in front of the one with the error. vLLM
+    ends an event with an empty line of "\\n"; a proxy before it may well use "\\r\\n".
+    """
+    if raw.endswith(b"\n\n"):
+        return raw, b""
+    end = max(raw.rfind(line) + len(line) if line in raw else 0 for line in _EMPTY_LINES)
+    return raw[:end], raw[end:]
+
+
 def public_body(raw: bytes, engine_name: str, public: str, status: int) -> bytes:
     """The engine's body as the client may see it."""
     if status >= 400:
-        return raw.replace(engine_name.encode(), public.encode())
+        return raw.replace(
+            engine_name.encode(), json.dumps(public, ensure_ascii=False)[1:-1].encode()
+        )
     return public_name(raw, engine_name, public)
 
 
@@ -196,7 +228,11 @@ async def _with_uncertainty(
     """The engine's body with the `empo` object, and with the consensus where it was asked for."""
     assert answer.uncertainty is not None
     assert request.uncertainty is not None
-    body: dict[str, Any] = json.loads(raw)
+    try:
+        body: dict[str, Any] = json.loads(raw)
+        choice = body["choices"][0]
+    except (ValueError, TypeError, KeyError, IndexError) as e:
+        raise EngineError("The inference engine answered with something that is no answer.") from e
     try:
         uncertainty = await answer.uncertainty
     except (EngineError, ScorerError) as e:
@@ -213,7 +249,6 @@ async def _with_uncertainty(
         body["empo"] = uncertainty.as_dict()
         sample = uncertainty.consensus_sample
         if request.uncertainty.consensus and sample is not None:
-            choice = body["choices"][0]
             if request.route == "chat":
                 choice["message"]["content"] = sample.text
             else:

@@ -81,11 +81,14 @@ def parse_request(
             "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed",
             kind="Bad Request",
         )
-    body = _parse_json(raw)
+    body = _json_object(raw)
     _check_model(body, config.model.public_name)
     check_limits(route, body, config.limits)
     uncertainty = _uncertainty(route, body)
     engine_body = {k: v for k, v in body.items() if k not in RESERVED and "lora" not in k}
+    # A name of another type stays: the engine refuses it, together with all else that is wrong.
+    if isinstance(body.get("model"), str | None):
+        engine_body.pop("model", None)
     if config.limits.max_tokens and all(
         body.get(field) is None for field in ("max_tokens", "max_completion_tokens")
     ):
@@ -109,16 +112,26 @@ def parse_request(
     )
 
 
-def _parse_json(raw: bytes) -> dict[str, Any]:
+def _json_object(raw: bytes) -> dict[str, Any]:
+    """The body's object, or vLLM's error for a body that is none. Raises BadRequest."""
     try:
         # As json.loads finds the encoding.
-        body = _DECODER.decode(raw.decode(json.detect_encoding(raw), "surrogatepass"))
+        text = raw.decode(json.detect_encoding(raw), "surrogatepass")
+        body = _DECODER.decode(text) if raw else None
+    except json.JSONDecodeError as e:
+        raise _validation_error(
+            "json_invalid", f"body.{e.pos}", "JSON decode error", {}, ctx={"error": e.msg}
+        ) from e
     except (ValueError, RecursionError) as e:
+        # vLLM answers these outside of OpenAI's error object.
         raise BadRequest(
             f"The body is not valid JSON: {e}", kind="Bad Request", param="body"
         ) from e
+    if body is None:
+        raise _validation_error("missing", "body", "Field required", None)
     if not isinstance(body, dict):
-        raise BadRequest("The body must be a JSON object.", kind="Bad Request", param="body")
+        message = "Input should be a valid dictionary or object to extract fields from"
+        raise _validation_error("model_attributes_type", "body", message, body)
     # Only a body with many brackets can be deep.
     if raw.count(b"{") + raw.count(b"[") > _MAX_DEPTH and _depth(body) > _MAX_DEPTH:
         raise BadRequest(
@@ -127,6 +140,13 @@ def _parse_json(raw: bytes) -> dict[str, Any]:
             param="body",
         )
     return body
+
+
+def _validation_error(kind: str, where: str, message: str, value: Any, **more: Any) -> BadRequest:
+    if isinstance(value, dict | list):
+        value = f"<{type(value).__name__} of {len(value)} items>"
+    detail = {"type": kind, "loc": where, "msg": message, "input": str(value)[:200]} | more
+    return BadRequest(f"1 validation error:\n  {detail}", kind="Bad Request", param=where)
 
 
 def _refuse_constant(name: str) -> float:
@@ -160,17 +180,9 @@ def _depth(value: Any) -> int:
 
 
 def _check_model(body: Mapping[str, Any], public_name: str) -> None:
-    model = body.get("model", public_name)
-    # Another type is the engine's to refuse; it gets its own name for the model either way.
-    if not isinstance(model, str):
-        if model is not None:
-            raise BadRequest(
-                "1 validation error:\n  {'type': 'string_type', 'loc': 'body.model', "
-                "'msg': 'Input should be a valid string'}",
-                kind="Bad Request",
-                param="body.model",
-            )
-    elif model != public_name:
+    """vLLM takes no name, and an empty one, for the model that it serves; so do we."""
+    model = body.get("model")
+    if isinstance(model, str) and model not in ("", public_name):
         raise BadRequest(
             f"The model `{model}` does not exist. Valid aliases: {public_name}.",
             status=404,

@@ -24,6 +24,7 @@ _BACKLOG = 1024
 # Enough for 30,000 streams. The hard limit itself can be a billion, which slows down programs that
 # go through all possible files.
 _MAX_OPEN_FILES = 65_536
+_LAST_BYTES_S = 2.0
 
 
 def raise_open_file_limit() -> None:
@@ -71,7 +72,8 @@ async def site(
         app,
         handler_cancellation=True,
         access_log=None,
-        shutdown_timeout=config.server.shutdown_timeout_s,
+        # Users' requests are over by then; this is for their last bytes, and for operators.
+        shutdown_timeout=_LAST_BYTES_S,
         logger=_LOG,
         keepalive_timeout=limits.client_timeout_s,
         max_line_size=limits.max_url_bytes,

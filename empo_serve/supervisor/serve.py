@@ -38,6 +38,7 @@ from empo_serve.pipeline.warming import Warmer
 from empo_serve.semantics.process import ScorerProcess
 from empo_serve.server.app import admin_app, public_app
 from empo_serve.server.auth import Keyring
+from empo_serve.server.drain import Drain
 from empo_serve.server.keys import Control
 from empo_serve.supervisor.keep_adapters import keep_adapters
 from empo_serve.supervisor.listen import is_loopback, listen, raise_open_file_limit, site, url
@@ -49,6 +50,8 @@ from empo_serve.supervisor.model import (
 )
 
 log = logging.getLogger(__name__)
+
+_ERRORS_ON_THEIR_WAY_S = 2.0
 
 
 async def serve(config: Config) -> None:
@@ -134,8 +137,16 @@ class _Server:
             set_paused=pipeline.pause,
         )
         pipeline.on_admitted = updates.wake
+        drain = Drain()
         control = Control(
-            store, update_store, registry, rollout, updates, self._status, self._not_ready
+            store,
+            update_store,
+            registry,
+            rollout,
+            updates,
+            drain,
+            self._status,
+            self._not_ready,
         )
 
         # From here on, the ports answer.
@@ -181,9 +192,16 @@ class _Server:
             await stopping
         scorer_ready.cancel()
         self._is_stopping = True
-        log.info("stopping: running requests may finish")
-        await updates.stop()
-        await pipeline.stop()
+        drain.close()
+        log.info("stopping: running requests may finish, learning is aborted")
+        await asyncio.gather(pipeline.stop(), updates.stop(), self._finish(drain))
+
+    async def _finish(self, drain: Drain) -> None:
+        """Let users' requests finish; those that take too long end with an error."""
+        if not await drain.wait(self._config.server.shutdown_timeout_s):
+            log.warning("%d requests are cut (server.shutdown_timeout_s)", drain.num_running)
+            drain.cut()
+            await drain.wait(_ERRORS_ON_THEIR_WAY_S)
 
     async def _start(
         self,
