@@ -68,6 +68,7 @@ class EngineClient:
     async def cut(self) -> None:
         """End every open request at once: whoever waits for one gets EngineUnavailable."""
         session, self._session = self._session, self._new_session()
+        self.answers.close()
         await session.close()
 
     async def post(

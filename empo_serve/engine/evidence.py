@@ -50,6 +50,11 @@ class Answers:
                 have_come = True
         return have_come
 
+    def close(self) -> None:
+        """Break off every answer. A session that closes does not wake who reads from it."""
+        for response in list(self._seen):
+            response.close()
+
     def _note_end(self) -> None:
         self._one_has_ended = True
 

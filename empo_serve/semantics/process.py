@@ -184,9 +184,10 @@ class ScorerProcess:
 
 def _kill(child: Process) -> None:
     # Not child.kill(): it reaps a child that just died, and asyncio then loses its exit code.
+    # The whole group: a worker that is only starting does not notice yet that its parent is gone.
     if child.returncode is None:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(child.pid, signal.SIGKILL)
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 async def _end(child: Process) -> None:

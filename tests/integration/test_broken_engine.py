@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import aiohttp
 import pytest
 from hand_engine import SSE, Call, HandEngine, attached_gateway
 from openai_http import Answer, post_json
 from serving import Served
+
+from empo_serve.engine.client import EngineClient
 
 Gateway = tuple[HandEngine, Served]
 HELLO = {"messages": [{"role": "user", "content": "x"}]}
@@ -161,3 +165,20 @@ def test_samples_that_are_none_leave_the_answer_without_uncertainty(
     result = answer.result().body
     assert result["choices"] == body["choices"]
     assert "error" in result["empo"]
+
+
+async def test_cutting_an_engine_ends_an_answer_that_is_being_read() -> None:
+    engine = HandEngine()
+    client = EngineClient(engine.url, request_timeout_s=60)
+    posting = asyncio.create_task(client.post("chat", b"{}"))
+    call = await asyncio.to_thread(engine.next_call)
+    call.begin_stream()
+    response = await posting
+    reading = asyncio.create_task(response.read())
+    await asyncio.sleep(0)
+    await client.cut()
+    with pytest.raises(aiohttp.ClientError):
+        await asyncio.wait_for(reading, 10)
+    await client.close()
+    call.end()
+    engine.close()
