@@ -2,9 +2,9 @@
 
 Everything stands before the same fake engine, in one run: request by request in turn at
 concurrency 1, block by block at 8 (closed loop), so that whatever else the machine does hits all
-alike. "Added" is the median less the median of the engine called directly. LiteLLM is measured
-when `bench/litellm.sh` has installed it. Also: how soon the gateway answers after its start, its
-memory, and `--help`.
+alike. "Added" is the median less the median of the engine called directly; the CPU time is that of
+the process that was asked ("direct": the engine). LiteLLM is measured when `bench/litellm.sh` has
+installed it. Also: how soon the gateway answers after its start, its memory, and `--help`.
 
     python bench/overhead.py [--requests 2000]
 """
@@ -26,6 +26,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
 import psutil
@@ -40,14 +41,21 @@ HEADERS = {"Content-Type": "application/json", "X-Empo-Learn": "no"}
 BLOCK = 200
 WARM_UP = 200
 
-Target = tuple[str, bytes]
+
+class Target(NamedTuple):
+    url: str
+    body: bytes
+    pid: int
+
+    def cpu_s(self) -> float:
+        times = psutil.Process(self.pid).cpu_times()
+        return times.user + times.system
 
 
 async def one(session: aiohttp.ClientSession, target: Target) -> float:
     """Seconds of one request."""
-    url, body = target
     started = time.perf_counter()
-    async with session.post(url, data=body, headers=HEADERS) as response:
+    async with session.post(target.url, data=target.body, headers=HEADERS) as response:
         await response.read()
         assert response.status == 200, response.status
     return time.perf_counter() - started
@@ -64,6 +72,7 @@ async def block(session: aiohttp.ClientSession, target: Target, count: int, c: i
 
 async def measure(targets: dict[str, Target], requests: int, concurrency: int) -> None:
     seconds: dict[str, list[float]] = {name: [] for name in targets}
+    cpu_s = dict.fromkeys(targets, 0.0)
     size = 1 if concurrency == 1 else BLOCK
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         for target in targets.values():
@@ -71,11 +80,13 @@ async def measure(targets: dict[str, Target], requests: int, concurrency: int) -
         while len(seconds["direct"]) < requests:
             # In another order each time, so that none always follows the busiest.
             for name in random.sample(list(targets), len(targets)):
+                before = targets[name].cpu_s()
                 seconds[name] += await block(session, targets[name], size, concurrency)
-    show(seconds, concurrency)
+                cpu_s[name] += targets[name].cpu_s() - before
+    show(seconds, cpu_s, concurrency)
 
 
-def show(seconds: dict[str, list[float]], concurrency: int) -> None:
+def show(seconds: dict[str, list[float]], cpu_s: dict[str, float], concurrency: int) -> None:
     p50 = {name: 1000 * statistics.median(s) for name, s in seconds.items()}
     added = {name: p50[name] - p50["direct"] for name in p50}
     for name, times in seconds.items():
@@ -83,6 +94,7 @@ def show(seconds: dict[str, list[float]], concurrency: int) -> None:
         line = f"c={concurrency} {name:<10} p50 {p50[name]:6.2f} ms  p99 {p99:6.2f} ms"
         if name != "direct":
             line += f"  added p50 {added[name]:6.2f} ms"
+        line += f"  its CPU {1000 * cpu_s[name] / len(times):5.2f} ms a request"
         print(line)
     for name in added.keys() - {"direct", "gateway"}:
         ratio = added["gateway"] / added[name]
@@ -117,8 +129,8 @@ def start_and_help(folder: Path) -> Served:
 
 
 @contextmanager
-def process(command: list[str], url: str, log: Path) -> Iterator[None]:
-    """A proxy that runs until the end of the block; it is up when any route answers."""
+def process(command: list[str], url: str, log: Path) -> Iterator[int]:
+    """A proxy that runs until the end of the block, as its pid; it is up when any route answers."""
     env = os.environ | {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR"}
     with open(log, "w") as output:
         child = subprocess.Popen(command, stdout=output, stderr=output, env=env)
@@ -134,7 +146,7 @@ def process(command: list[str], url: str, log: Path) -> Iterator[None]:
                 assert child.poll() is None, log.read_text()[-1000:]
                 assert time.monotonic() < deadline, log.read_text()[-1000:]
                 time.sleep(0.1)
-        yield
+        yield child.pid
     finally:
         child.terminate()
         child.wait()
@@ -162,7 +174,8 @@ def main() -> None:
         folder = Path(name)
         server = start_and_help(folder)
         stack.callback(server.stop)
-        engine = server.get("/admin/v1/status", admin=True)[1]["engine"]["urls"][0]
+        status = server.get("/admin/v1/status", admin=True)[1]["engine"]
+        engine = status["urls"][0]
         adapters = server.get("/admin/v1/adapters", admin=True)[1]["adapters"]
         engine_name = adapters[0]["engine_name"]
         to_engine = json.dumps(BODY | {"model": engine_name}).encode()
@@ -170,11 +183,11 @@ def main() -> None:
         port = free_port()
         proxy = f"http://127.0.0.1:{port}"
         command = [sys.executable, str(HERE / "bare_proxy.py"), str(port), engine]
-        stack.enter_context(process(command, proxy, folder / "bare.log"))
+        pid = stack.enter_context(process(command, proxy, folder / "bare.log"))
         targets = {
-            "direct": (engine + PATH, to_engine),
-            "bare proxy": (proxy + PATH, to_engine),
-            "gateway": (server.url + PATH, json.dumps(BODY).encode()),
+            "direct": Target(engine + PATH, to_engine, status["pid"]),
+            "bare proxy": Target(proxy + PATH, to_engine, pid),
+            "gateway": Target(server.url + PATH, json.dumps(BODY).encode(), server.process.pid),
         }
         litellm = HERE / ".litellm-venv" / "bin" / "litellm"
         if litellm.exists():
@@ -183,8 +196,10 @@ def main() -> None:
             config = litellm_config(folder, engine, engine_name)
             command = [str(litellm), "--config", str(config), "--port", str(port)]
             command += ["--host", "127.0.0.1"]
-            stack.enter_context(process(command, f"{url}/health/liveliness", folder / "l.log"))
-            targets["LiteLLM"] = (url + PATH, json.dumps(BODY | {"model": "word"}).encode())
+            alive = f"{url}/health/liveliness"
+            pid = stack.enter_context(process(command, alive, folder / "litellm.log"))
+            body = json.dumps(BODY | {"model": "word"}).encode()
+            targets["LiteLLM"] = Target(url + PATH, body, pid)
         else:
             print("LiteLLM is not measured: bench/litellm.sh installs it")
         for concurrency in (1, 8):

@@ -149,7 +149,7 @@ class Pipeline:
         if reason is None and _share(request.query.query_id) >= self._config.sampling.fraction:
             reason = "not_chosen"
         if reason is not None:
-            self._metrics.dropped.labels(stage="offer", reason=reason).inc()
+            self._metrics.dropped.labels("offer", reason).inc()
             return
         try:
             self._queue.put_nowait(request.query)

@@ -122,5 +122,5 @@ async def _measure(request: web.Request, handler: Handler) -> web.StreamResponse
         return response
     finally:
         metrics.requests_inflight.dec()
-        metrics.requests.labels(route=route, code=code).inc()
-        metrics.request_seconds.labels(route=route).observe(time.perf_counter() - started)
+        metrics.requests.labels(route, code).inc()
+        metrics.request_seconds.labels(route).observe(time.perf_counter() - started)

@@ -69,6 +69,8 @@ def _is_above(value: Any, limit: int) -> bool:
 
 
 def _number(value: Any) -> float | None:
+    if value is None:
+        return None
     try:
         return float(value)
     except (TypeError, ValueError):
