@@ -94,6 +94,7 @@ def rest_of(served: Served) -> dict[str, float]:
     """What is still in progress: each is 0 once all requests are over."""
     status = served.get("/admin/v1/status", admin=True)[1]
     rest = {
+        "clients": open_connections(served),
         "user requests": served.metric("empo_requests_inflight"),
         "background queue": served.metric("empo_background_queue"),
         "background requests": served.metric("empo_background_inflight"),
@@ -119,6 +120,7 @@ def rss_mb(served: Served) -> float:
     return psutil.Process(served.process.pid).memory_info().rss / 2**20
 
 
-def open_files(served: Served) -> int:
-    """Sockets included: a request that is stuck holds one."""
-    return psutil.Process(served.process.pid).num_fds()
+def open_connections(served: Served) -> int:
+    """Clients that are still connected to the public port: a request that is stuck holds one."""
+    connections = psutil.Process(served.process.pid).net_connections("tcp")
+    return sum(c.laddr.port == served.port and c.status != psutil.CONN_LISTEN for c in connections)

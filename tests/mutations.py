@@ -139,7 +139,7 @@ _EMPO: list[Any] = [
     0,
 ]
 
-_DEPTHS = (5, 100, 900, 960, 970, 980, 985, 990, 1_000, 5_000)
+_DEPTHS = (5, 100, 245, 250, 255, 900, 970, 980, 990, 5_000)
 
 _HEADERS = (
     ("Content-Type", ["", "text/plain", "application/json; charset=utf-16", "application/jsonl"]),

@@ -6,8 +6,6 @@ here only what the engine must not see or cannot know is handled.
 
 from __future__ import annotations
 
-import json
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +17,7 @@ from empo_serve.server.auth import ANYBODY, Principal
 from empo_serve.server.bodies import MAX_SAMPLES, EmpoField
 from empo_serve.server.client_limits import check_limits, num_prompts
 from empo_serve.server.errors import BadRequest
+from empo_serve.server.json_body import json_object
 from empo_serve.types import Query, UncertaintyOptions, UserRequest
 
 # Ours alone: they never reach the engine from a client.
@@ -58,8 +57,6 @@ _STEERING = frozenset(
         "tools",
     }
 )
-# Deeper than any schema; well below what Python's JSON can write again.
-_MAX_DEPTH = 256
 _EMPO = {
     "samples": f"a whole number from 1 to {MAX_SAMPLES}",
     "answer": '"first" or "consensus"',
@@ -81,7 +78,7 @@ def parse_request(
             "1 validation error:\n  Unsupported Media Type: Only 'application/json' is allowed",
             kind="Bad Request",
         )
-    body = _json_object(raw)
+    body = json_object(raw)
     _check_model(body, config.model.public_name)
     check_limits(route, body, config.limits)
     uncertainty = _uncertainty(route, body)
@@ -110,73 +107,6 @@ def parse_request(
         query=query,
         not_learned=_why_not_learn(route, body, query, headers, config, principal),
     )
-
-
-def _json_object(raw: bytes) -> dict[str, Any]:
-    """The body's object, or vLLM's error for a body that is none. Raises BadRequest."""
-    try:
-        # As json.loads finds the encoding.
-        text = raw.decode(json.detect_encoding(raw), "surrogatepass")
-        body = _DECODER.decode(text) if raw else None
-    except json.JSONDecodeError as e:
-        raise _validation_error(
-            "json_invalid", f"body.{e.pos}", "JSON decode error", {}, ctx={"error": e.msg}
-        ) from e
-    except (ValueError, RecursionError) as e:
-        # vLLM answers these outside of OpenAI's error object.
-        raise BadRequest(
-            f"The body is not valid JSON: {e}", kind="Bad Request", param="body"
-        ) from e
-    if body is None:
-        raise _validation_error("missing", "body", "Field required", None)
-    if not isinstance(body, dict):
-        message = "Input should be a valid dictionary or object to extract fields from"
-        raise _validation_error("model_attributes_type", "body", message, body)
-    # Only a body with many brackets can be deep.
-    if raw.count(b"{") + raw.count(b"[") > _MAX_DEPTH and _depth(body) > _MAX_DEPTH:
-        raise BadRequest(
-            f"The body is nested more than {_MAX_DEPTH} levels deep.",
-            kind="Bad Request",
-            param="body",
-        )
-    return body
-
-
-def _validation_error(kind: str, where: str, message: str, value: Any, **more: Any) -> BadRequest:
-    if isinstance(value, dict | list):
-        value = f"<{type(value).__name__} of {len(value)} items>"
-    detail = {"type": kind, "loc": where, "msg": message, "input": str(value)[:200]} | more
-    return BadRequest(f"1 validation error:\n  {detail}", kind="Bad Request", param=where)
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise ValueError("a number is too large")
-    return number
-
-
-# Python reads and writes NaN and Infinity, which are not JSON, and reads 1e999 as Infinity.
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-
-
-def _depth(value: Any) -> int:
-    """Levels of nesting, counted without recursion."""
-    depth = 0
-    level = [value]
-    while level:
-        depth += 1
-        level = [
-            item
-            for outer in level
-            for item in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(item, dict | list)
-        ]
-    return depth
 
 
 def _check_model(body: Mapping[str, Any], public_name: str) -> None:
@@ -227,8 +157,7 @@ def _question(route: str, prompt: Mapping[str, Any]) -> str:
         for message in messages:
             if isinstance(message, dict) and message.get("role") == "user":
                 question = _text(message.get("content"))
-    # A lone surrogate is valid JSON but no valid text.
-    return question.encode("utf-8", "replace").decode()
+    return question
 
 
 def _text(content: Any) -> str:

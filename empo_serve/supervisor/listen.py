@@ -99,9 +99,10 @@ async def site(
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
-    """Bytes that are no HTTP are the client's mistake; the log would show them, keys included."""
+    """Bytes that are no HTTP are the client's mistake; the log would show them, keys included.
+    Neither is it an error that a client leaves just before its answer."""
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, HttpProcessingError)
+    return not isinstance(error, HttpProcessingError | ConnectionResetError)
 
 
 _LOG = logging.getLogger("empo_serve.http")

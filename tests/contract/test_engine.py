@@ -669,6 +669,7 @@ BAD_CHATS: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"seed": 2**70}, 400, "Bad Request", "body.seed"),
     ({"stop": 5}, 400, "Bad Request", "body.stop"),
     ({"stop": [""]}, 400, "BadRequestError", None),
+    ({"messages": [{"role": "user", "content": "\ud800"}]}, 400, "BadRequestError", None),
     ({"stop": ["a", "b", "c", "d", "e"]}, 400, "Bad Request", "body.stop"),
     ({"priority": "low"}, 400, "Bad Request", "body.priority"),
     ({"logprobs": "x"}, 400, "Bad Request", "body.logprobs"),
@@ -700,6 +701,8 @@ BAD_COMPLETIONS: list[tuple[dict[str, Any], int, str, str | None]] = [
     ({"logprobs": 50}, 400, "BadRequestError", "logprobs"),
     ({"suffix": "x"}, 400, "BadRequestError", "suffix"),
     ({"stream_options": {"include_usage": True}}, 400, "BadRequestError", "stream_options"),
+    ({"prompt": "\ud800"}, 400, "BadRequestError", None),
+    ({"logprobs": "\ud800"}, 400, "BadRequestError", None),
 ]
 BAD_ADAPTERS: list[tuple[str, dict[str, Any], int, str, str | None]] = [
     (LOAD, {"lora_path": "/nowhere"}, 400, "Bad Request", "body.lora_name"),
@@ -747,6 +750,11 @@ def test_a_bad_adapter_request_gets_the_error_of_vllm(
     engine: Engine, path: str, body: dict[str, Any], status: int, kind: str, param: str | None
 ) -> None:
     assert_error(post_json(engine.url, path, body), status, kind, param)
+
+
+def test_a_lone_surrogate_in_stop_is_a_defect_of_vllm(engine: Engine) -> None:
+    """Why the gateway refuses it before."""
+    assert chat(engine, stop="\ud800").status == 500
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import subprocess
@@ -27,16 +28,40 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert server.stop() == 0, server.log.read_text()
 
 
-@pytest.mark.parametrize("api", ["public", "admin"])
+def schemathesis(url: str, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(CONFIG)]
+    command += ["run", f"{url}/openapi.json", *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+
+BOTH = pytest.mark.parametrize("api", ["public", "admin"])
+
+
+@BOTH
 def test_no_answer_breaks_the_document(served: Served, api: str) -> None:
     url = served.url if api == "public" else served.admin_url
-    command = [sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(CONFIG)]
-    command += ["run", f"{url}/openapi.json", "--max-examples", "3"]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    found = schemathesis(url, "--max-examples", "3")
     assert found.returncode == 0, found.stdout
     for phase in ("Coverage", "Fuzzing", "Stateful"):
         assert f"✅ {phase}" in found.stdout, found.stdout
     assert "a request failed" not in served.log.read_text()
+
+
+def test_no_operation_ignores_a_missing_key(tmp_path: Path) -> None:
+    key = "sk-fuzz"
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    keys = f'auth.keys=[{{name="fuzz", sha256="{digest}", scopes=["serve", "admin"]}}]'
+    server = Served(tmp_path / "data", "engine.kind=fake", keys).wait_ready()
+    try:
+        for url in (server.url, server.admin_url):
+            options = ["--phases", "fuzzing", "--max-examples", "1", "--mode", "positive"]
+            options += ["--header", f"Authorization: Bearer {key}", "--checks", "ignored_auth"]
+            found = schemathesis(url, *options)
+            assert found.returncode == 0, found.stdout
+            assert "✅ Fuzzing" in found.stdout, found.stdout
+        assert server.metric("empo_rejected_total") > 0  # it did ask without the key
+    finally:
+        server.stop()
 
 
 def test_the_document_is_where_clients_look_for_it(served: Served) -> None:

@@ -129,9 +129,45 @@ def test_the_sampled_prompt_holds_none_of_the_clients_sampling_hints() -> None:
     assert request.query.prompt == {"messages": HELLO}
 
 
-def test_a_lone_surrogate_becomes_text_that_can_be_stored() -> None:
-    request = parse(b'{"messages": [{"role": "user", "content": "a\\ud800b"}]}')
-    request.query.question.encode("utf-8")
+@pytest.mark.parametrize("role", [None, 3, ["user"], {}])
+def test_a_role_that_is_no_text_is_left_to_the_engine(role: Any) -> None:
+    messages = [{"role": role, "content": "x"}, *HELLO]
+    assert parse({"messages": messages}).body["messages"] == messages
+
+
+@pytest.mark.parametrize(
+    ("prompt", "is_fine"),
+    [("a", True), ([1, 2], True), (["a"], True), (["a", "b"], False), ([[1], [2]], False)],
+)
+def test_the_empo_field_goes_with_one_prompt(prompt: Any, is_fine: bool) -> None:
+    body = {"prompt": prompt, "empo": {"samples": 2}}
+    if is_fine:
+        assert parse(body, "completions").uncertainty
+    else:
+        with pytest.raises(BadRequest) as caught:
+            parse(body, "completions")
+        assert caught.value.param == "prompt"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"messages": [{"role": "user", "content": "\\ud800"}]}',
+        b'{"prompt": "a", "stop": ["\\uDFFF\\ud800"]}',
+        b'{"\\udc00": 1}',
+        b'{"prompt": "\xed\xa0\x80"}',
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused(raw: bytes) -> None:
+    """The engine answers 500 to some of them, and none is text."""
+    with pytest.raises(BadRequest) as caught:
+        parse(raw, "completions")
+    assert (caught.value.status, caught.value.param) == (400, "body")
+
+
+def test_a_whole_surrogate_pair_and_one_that_is_only_spelt_out_are_text() -> None:
+    raw = b'{"prompt": "\\ud83d\\ude42 \\\\ud800"}'
+    assert parse(raw, "completions").query.question == "\U0001f642 \\ud800"
 
 
 json_values = st.recursive(

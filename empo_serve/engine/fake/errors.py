@@ -33,7 +33,7 @@ def bad_value(message: str, param: str, value: object = None) -> ApiError:
 def not_supported(what: str) -> ApiError:
     """vLLM does this; the fake engine says that it does not, rather than pretend."""
     message = f"the fake engine does not support {what}"
-    return ApiError(message, kind="NotImplementedError", status=501)
+    return ApiError(message)
 
 
 def bad_adapter(message: str) -> ApiError:

@@ -7,17 +7,19 @@ then the model name, then the prompt, then the sampling parameters.
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
 from empo_serve.engine.fake.body import Body
-from empo_serve.engine.fake.errors import ApiError, bad_value, not_supported
+from empo_serve.engine.fake.errors import ApiError, bad_value, engine_failed, not_supported
 from empo_serve.engine.fake.model import Sampling
 from empo_serve.engine.fake.tokenizer import END_TEXT, START_TEXT, VOCAB_SIZE, decode, encode
 
 _MAX_LOGPROBS = 20
 _MAX_N = 16384
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class StreamOptions(Body):
@@ -103,6 +105,8 @@ class GenerationRequest(Body):
         stop = (self.stop,) if isinstance(self.stop, str) else tuple(self.stop or ())
         if "" in stop:
             raise ApiError("stop cannot contain an empty string.")
+        if any(_SURROGATE.search(text) for text in stop):
+            raise engine_failed("")  # as vLLM does
         if temperature == 0 and self.num_sequences > 1:
             raise ApiError(f"n must be 1 when using greedy sampling, got {self.num_sequences}.")
         return Sampling(

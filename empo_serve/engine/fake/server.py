@@ -114,7 +114,7 @@ class FakeEngine:
         return _json({"object": "list", "data": self._adapters.cards()})
 
     async def _stats(self, _: web.Request) -> web.Response:
-        return web.json_response(  # bodies may hold lone surrogates, which ASCII can say
+        return web.json_response(  # in ASCII: bodies may hold lone surrogates
             {
                 "requests": self._num_requests,
                 "aborted": self._num_aborted,
@@ -281,11 +281,20 @@ async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except ApiError as e:
-        return _json(e.body, e.status)
+        return _error(e)
+    except UnicodeEncodeError as e:  # a prompt with a lone surrogate
+        return _error(ApiError(str(e)))
     except BodyNotTextError:
         return _json({"detail": "There was an error parsing the body"}, 400)
     except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as e:
         return _json({"detail": e.reason}, e.status)
+
+
+def _error(error: ApiError) -> web.Response:
+    try:
+        return _json(error.body, error.status)
+    except UnicodeEncodeError as e:  # the message repeats a lone surrogate
+        return _json(ApiError(str(e)).body, 400)
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

@@ -34,11 +34,12 @@ NEWLINE: Final = ord("\n")
 
 
 def encode(text: str) -> list[int]:
+    """Raises UnicodeEncodeError for a lone surrogate."""
     ids: list[int] = []
     for piece in _SPLIT.findall(text):
         token = _ID_OF.get(piece)
         if token is None:
-            ids.extend(piece.encode("utf-8", "surrogatepass"))
+            ids.extend(piece.encode())
         else:
             ids.append(token)
     return ids
