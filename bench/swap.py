@@ -55,9 +55,9 @@ async def count_errors(options: argparse.Namespace, server: Served) -> bool:
     """Quiet, swaps, quiet. True if nothing was failed, mixed or wrong."""
     body = {"max_tokens": 16}
     setup = SwapServer(server, PROMPTS, body, num_versions=12 if options.engine == "fake" else 4)
-    await setup.open()
     traffic = Traffic(setup.client, PROMPTS, options.rate)
     try:
+        await setup.open()
         quiet = await traffic.run_for(options.quiet_s)
         stop = asyncio.Event()
         sending = asyncio.create_task(traffic.run(stop))
@@ -92,11 +92,11 @@ async def time_to_first_token(
     """Phases without and with swaps take turns. The streams of each kind of phase."""
     body = {"max_tokens": 8, "messages": [{"role": "system", "content": SYSTEM}]}
     setup = SwapServer(server, PROMPTS, body, num_versions=4)
-    await setup.open(learn=False)
     traffic = Traffic(setup.client, PROMPTS, options.rate, stream_share=1.0)
     quiet: list[Record] = []
     busy: list[Record] = []
     try:
+        await setup.open(learn=False)
         await traffic.run_for(options.quiet_s / 2)  # the cache is as full as in daily use
         for _ in range(options.rounds):
             quiet += await traffic.run_for(options.quiet_s)

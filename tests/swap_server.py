@@ -24,6 +24,8 @@ SETTINGS = (
     *("gate.enabled=false", "sampling.fraction=0", "rollout.keep_loaded=1"),
 )
 FAKE = ("engine.kind=fake", 'engine.args=["--first-token-s", "0.02", "--tokens-per-s", "50"]')
+# Much smaller random matrices leave SmolLM2's greedy answers as they are.
+_STD = 0.2
 _PROBE_TOKENS = (1, 2, 4)
 _WORDS = 12  # of a fake version's answer, all the same: a mixed one shows
 
@@ -32,7 +34,7 @@ def make_adapter(v0: Path, directory: Path, number: int) -> Path:
     """A random adapter of the served model, far from zero, with an answer for the fake engine."""
     rng = np.random.default_rng(number)
     tensors = {
-        name: rng.normal(0, 0.05, values.shape).astype(np.float32)
+        name: rng.normal(0, _STD, values.shape).astype(np.float32)
         for name, values in sorted(load_file(v0 / FILES[1]).items())
     }
     directory.mkdir(parents=True)
@@ -84,16 +86,17 @@ class Swaps:
 
 
 class SwapServer:
-    """`expected` holds what each version answers; version 0 is only rolled back to."""
+    """`expected` holds what each version answers; v0 is only rolled back to. Made inside a loop."""
 
     def __init__(
         self, server: Served, prompts: list[str], body: dict[str, Any], num_versions: int
     ) -> None:
         self.server = server
         self.prompts = prompts
+        self.client = Client(server.url, body)
+        self.admin = Admin(server.admin_url)
         self.versions: list[str] = []
         self.expected: Expected = {prompt: {} for prompt in prompts}
-        self._body = body
         self._num_versions = num_versions
         # (tokens, prompt) -> version -> the answer cut after so many tokens
         self._starts: dict[tuple[int, str], dict[str, str]] = {}
@@ -101,8 +104,6 @@ class SwapServer:
 
     async def open(self, learn: bool = True) -> None:
         """Import the versions, and learn what each of them answers where it matters."""
-        self.client = Client(self.server.url, self._body)
-        self.admin = Admin(self.server.admin_url)
         v0 = self.server.data_dir / "adapters" / "v0"
         sources = Path(f"{self.server.data_dir}-adapters")
         if learn:

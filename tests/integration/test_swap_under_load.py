@@ -15,15 +15,14 @@ PROMPTS = ["What is the capital of France?", "What is the capital of Peru?"]
 
 async def swap_under_load(server: Served, num_versions: int, swaps: int, rate: float) -> None:
     setup = SwapServer(server, PROMPTS, {"max_tokens": 12}, num_versions)
-    await setup.open()
-    traffic = Traffic(setup.client, PROMPTS, rate)
-    stop = asyncio.Event()
-    sending = asyncio.create_task(traffic.run(stop))
     try:
+        await setup.open()
+        stop = asyncio.Event()
+        sending = asyncio.create_task(Traffic(setup.client, PROMPTS, rate).run(stop))
         made = await setup.swap(swaps, pause_s=0.1)
-    finally:
         stop.set()
         records = await sending
+    finally:
         await setup.close()
     verdict = judge(records, setup.expected, setup.live)
     assert verdict.is_clean, [*verdict.failed, *verdict.mixed, *verdict.wrong][:3]
