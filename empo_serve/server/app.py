@@ -12,7 +12,7 @@ from empo_serve.metrics import Metrics
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.server import admin, openai
 from empo_serve.server.auth import Keyring, authentication
-from empo_serve.server.document import document
+from empo_serve.server.document import document_json
 from empo_serve.server.errors import errors_middleware
 from empo_serve.server.keys import (
     CONFIG,
@@ -103,7 +103,7 @@ async def _metrics(request: web.Request) -> web.Response:
 
 
 async def _openapi(request: web.Request) -> web.Response:
-    return web.json_response(document(request.app))
+    return web.Response(body=document_json(request.app), content_type="application/json")
 
 
 @web.middleware

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import Any, Literal
 
 from aiohttp import web
@@ -27,6 +29,12 @@ from empo_serve.server.operations import (
 
 _KEY = "apiKey"
 _REF = "#/components/schemas/{model}"
+
+
+@cache
+def document_json(app: web.Application) -> bytes:
+    """Made when it is first asked for; the routes of a running application do not change."""
+    return json.dumps(document(app)).encode()
 
 
 def document(app: web.Application) -> dict[str, Any]:
