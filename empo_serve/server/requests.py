@@ -82,7 +82,9 @@ def parse_request(
     _check_model(body, config.model.public_name)
     check_limits(route, body, config.limits)
     uncertainty = _uncertainty(route, body)
-    engine_body = {k: v for k, v in body.items() if k not in RESERVED and "lora" not in k}
+    engine_body = {
+        k: v for k, v in body.items() if (name := k.lower()) not in RESERVED and "lora" not in name
+    }
     # A name of another type stays: the engine refuses it, together with all else that is wrong.
     if isinstance(body.get("model"), str | None):
         engine_body.pop("model", None)
