@@ -294,8 +294,12 @@ class LimitsSection(Section):
     tokens_per_minute: int = Field(0, ge=0)
     """Prompt and answer tokens in any 60 seconds, of all clients together; 0: no limit."""
     client_timeout_s: float = Field(60.0, gt=0)
-    """How long a client may take to send a request's headers, then to send its body, and how long
-    it may leave an answer unread. Also how long an idle connection is kept."""
+    """How long a client may take to send a request's body, and how long it may take nothing off an
+    answer."""
+    keepalive_timeout_s: float = Field(75.0, gt=0)
+    """How long a connection may be idle, and how long a client may take to send a request's
+    headers. Longer than a proxy in front keeps its idle connections (nginx: 60 s), or now and then
+    the proxy uses one that is just being closed."""
     max_adapter_bytes: int = Field(2 * 2**30, ge=1024)
     """Largest adapter that can be imported."""
 

@@ -75,7 +75,7 @@ async def site(
         # Users' requests are over by then; this is for their last bytes, and for operators.
         shutdown_timeout=_LAST_BYTES_S,
         logger=_LOG,
-        keepalive_timeout=limits.client_timeout_s,
+        keepalive_timeout=limits.keepalive_timeout_s,
         max_line_size=limits.max_url_bytes,
         max_field_size=limits.max_header_bytes,
         auto_decompress=False,
