@@ -45,9 +45,14 @@ def invalid(name: str, param: str, message: str, **fields: Any) -> Row:
     return Row(name, 400, INVALID, f"body.{param}", message, fields)
 
 
-def unread(name: str, message: str, raw: bytes) -> Row:
+def no_json(name: str, param: str, message: str, raw: bytes) -> Row:
     """A body that is no JSON object."""
-    return Row(name, 400, INVALID, "body", message, raw)
+    return Row(name, 400, INVALID, param, message, raw)
+
+
+def unread(name: str, message: str, raw: bytes) -> Row:
+    """A body that some JSON readers take, and no engine can use."""
+    return Row(name, 400, INVALID, "body", f"not valid JSON: {message}", raw)
 
 
 def completion(name: str, kind: str, param: str | None, message: str, **fields: Any) -> Row:
@@ -55,23 +60,23 @@ def completion(name: str, kind: str, param: str | None, message: str, **fields: 
 
 
 BODIES = [
-    unread("no body", "not valid JSON", b""),
-    unread("half an object", "not valid JSON", b"{"),
-    unread("single quotes", "not valid JSON", b"{'a': 1}"),
-    unread("a comma too many", "not valid JSON", b'{"a": 1,}'),
-    unread("more after the object", "Extra data", b"{}x"),
-    unread("a NUL", "not valid JSON", b"\0"),
-    unread("bytes that are no text", "codec can't decode", b'{"a": "\xff\xfe"}'),
-    unread("a list", "must be a JSON object", b"[1]"),
-    unread("a number", "must be a JSON object", b"3"),
-    unread("null", "must be a JSON object", b"null"),
+    no_json("no body", "body", "Field required", b""),
+    no_json("half an object", "body.1", "JSON decode error", b"{"),
+    no_json("single quotes", "body.1", "JSON decode error", b"{'a': 1}"),
+    no_json("a comma too many", "body.8", "JSON decode error", b'{"a": 1,}'),
+    no_json("more after the object", "body.2", "Extra data", b"{}x"),
+    no_json("a NUL", "body.0", "JSON decode error", b"\0"),
+    no_json("a list", "body", "valid dictionary", b"[1]"),
+    no_json("a number", "body", "valid dictionary", b"3"),
+    no_json("null", "body", "Field required", b"null"),
+    unread("bytes that are no text", "'utf-8' codec can't decode", b'{"a": "\xff\xfe"}'),
     unread("NaN", "NaN is no JSON number", b'{"temperature": NaN}'),
-    unread("Infinity", "Infinity is no JSON number", b'{"temperature": -Infinity}'),
-    unread("a float without end", "too large", b'{"temperature": 1e999}'),
-    unread("5,000 digits", "digits", b'{"n": ' + b"9" * 5000 + b"}"),
-    unread("10,000 levels", "recursion", b"[" * 10_000),
-    unread("300 levels", "256 levels", b'{"a":' * 300 + b"1" + b"}" * 300),
-    unread("a lone surrogate", "surrogates not allowed", b'{"messages": "\\ud800"}'),
+    unread("Infinity", "-Infinity is no JSON number", b'{"temperature": -Infinity}'),
+    unread("a float without end", "a number is too large", b'{"temperature": 1e999}'),
+    unread("5,000 digits", "Exceeds the limit", b'{"n": ' + b"9" * 5000 + b"}"),
+    unread("10,000 levels", "maximum recursion", b"[" * 10_000),
+    no_json("300 levels", "body", "256 levels", b'{"a":' * 300 + b"1" + b"}" * 300),
+    unread("a lone surrogate", "'utf-8' codec can't encode", b'{"messages": "\\ud800"}'),
     Row("too large", 413, BAD, None, "larger than 100000 bytes", b"x" * 100_001),
     Row("no JSON type", 400, INVALID, None, "Unsupported Media", headers={"Content-Type": None}),
     Row(
@@ -98,7 +103,6 @@ BODIES = [
 
 MODELS = [
     Row("another model", 404, GONE, "model", "`other` does not exist", {"model": "other"}),
-    Row("an empty model", 404, GONE, "model", "does not exist", {"model": ""}),
     Row("an adapter's name", 404, GONE, "model", "does not exist", {"model": "v0"}),
     invalid("a number as model", "model", "valid string", model=3),
     Row("no such version", 404, GONE, "version", "not loaded", headers={"X-Empo-Version": "v99"}),
