@@ -44,7 +44,7 @@ class Prefixes:
 
     def count(self, request: UserRequest) -> None:
         """Note the start of a request that was answered."""
-        if request.not_learned in ("opted_out", "privacy"):
+        if request.not_learned in ("opted_out", "privacy", "key"):
             return
         body = _start(request)
         if body is None:

@@ -12,14 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
-from empo_serve.adapters.gate import Gate
 from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
 from empo_serve.buffer.store import GroupStore
@@ -28,20 +25,11 @@ from empo_serve.config import Config
 from empo_serve.db.data_dir import DataDir
 from empo_serve.db.database import Database
 from empo_serve.db.settings import read_setting, write_setting
-from empo_serve.engine.process import ChildProcess
 from empo_serve.errors import AdapterError, EngineError, JobError
 from empo_serve.metrics import Metrics
-from empo_serve.train.job import (
-    OPTIMIZER,
-    BaseModel,
-    Job,
-    JobGroup,
-    JobResult,
-    JobSample,
-    config_sha256,
-    read_result,
-    write_job,
-)
+from empo_serve.pipeline.candidates import Candidates
+from empo_serve.pipeline.training import TrainerFailed, Training
+from empo_serve.train.job import JobResult
 from empo_serve.types import AdapterState, AdapterVersion, GroupState, UpdateState
 
 log = logging.getLogger(__name__)
@@ -49,10 +37,6 @@ log = logging.getLogger(__name__)
 _PAUSED = "learning_paused"
 _FIRST_PAUSE_S = 5.0
 _LONGEST_PAUSE_S = 600.0
-
-
-class TrainerFailed(Exception):
-    """The trainer did not finish a job; the message holds its last log lines."""
 
 
 class Updates:
@@ -67,7 +51,8 @@ class Updates:
         update_store: UpdateStore,
         registry: Registry,
         rollout: Rollout,
-        gate: Gate,
+        training: Training,
+        candidates: Candidates,
         metrics: Metrics,
         set_paused: Callable[[bool], None],
     ) -> None:
@@ -78,11 +63,11 @@ class Updates:
         self._update_store = update_store
         self._registry = registry
         self._rollout = rollout
-        self._gate = gate
+        self._training = training
+        self._candidates = candidates
         self._metrics = metrics
         self._set_paused = set_paused
         self._model_dir: Path | None = None
-        self._trainer: ChildProcess | None = None
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._asked = False
@@ -102,8 +87,7 @@ class Updates:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._trainer is not None:
-            await self._trainer.stop()
+        await self._training.stop()
 
     @property
     def is_enabled(self) -> bool:
@@ -201,8 +185,8 @@ class Updates:
         rows_become: GroupState | None = None
         try:
             parent = await self._registry.get(parent_version)
-            await self._write_job(update_id, parent)
-            result = await self._train(update_id)
+            await self._training.write_job(update_id, parent, self._model_dir)
+            result = await self._training.run(update_id)
             if result.status == "skipped":
                 state, rows_become = UpdateState.SKIPPED, GroupState.DISCARDED
                 error = "no group had a signal"
@@ -228,69 +212,6 @@ class Updates:
         self._observe(state, result, time.perf_counter() - started)
         return state is not UpdateState.FAILED
 
-    async def _write_job(self, update_id: int, parent: AdapterVersion) -> None:
-        """The job directory, unless a former process has written it already."""
-        directory = self._data_dir.update(update_id)
-        if (directory / "job.json").exists():
-            return
-        if self._model_dir is None:
-            raise JobError("there is no model to train")
-        rows = await self._store.leased(update_id)
-        if not rows:
-            raise JobError("the update holds no groups")
-        base = BaseModel(
-            str(self._model_dir), config_sha256(self._model_dir), self._config.model.dtype
-        )
-        job = Job(
-            update_id=update_id,
-            parent_version=parent.version,
-            base_model=base,
-            temperature=self._config.sampling.temperature,
-            max_completion_length=self._config.sampling.max_tokens,
-            train=self._config.train,
-            groups=tuple(_job_group(row) for row in rows),
-        )
-        if parent.version == "v0":
-            await asyncio.to_thread(write_job, directory, job)
-            return
-        optimizer = None
-        if parent.update_id is not None:
-            path = self._data_dir.update(parent.update_id) / OPTIMIZER
-            optimizer = path if path.exists() else None
-        await asyncio.to_thread(
-            write_job, directory, job, self._registry.path(parent.version), optimizer
-        )
-
-    async def _train(self, update_id: int) -> JobResult:
-        """Run the one-shot trainer on the job. Raises TrainerFailed with its last log lines."""
-        directory = self._data_dir.update(update_id)
-        train = self._config.train
-        env = {"OMP_WAIT_POLICY": "PASSIVE"}  # do not spin on cores that users are served from
-        if train.threads:
-            env["OMP_NUM_THREADS"] = str(train.threads)
-        self._trainer = await ChildProcess.start(
-            [sys.executable, "-m", "empo_serve", "train", str(directory)],
-            directory / "train.log",
-            env=env,
-            nice=train.nice,
-        )
-        try:
-            async with asyncio.timeout(train.timeout_s):
-                code = await self._trainer.wait()
-        except TimeoutError:
-            raise TrainerFailed(
-                f"the trainer was killed after {train.timeout_s:.0f} s (train.timeout_s)"
-            ) from None
-        finally:
-            await self._trainer.stop()
-        result = read_result(directory) if code == 0 else None
-        if result is None:
-            raise TrainerFailed(
-                f"the trainer stopped with exit code {code}; the end of its log:\n"
-                + self._trainer.last_lines()
-            )
-        return result
-
     async def _publish(
         self, update_id: int, parent: AdapterVersion, result: JobResult
     ) -> tuple[UpdateState, GroupState, str | None, str | None]:
@@ -305,59 +226,11 @@ class Updates:
             )
         elif candidate.state is not AdapterState.CANDIDATE:
             return UpdateState.PUBLISHED, GroupState.TRAINED, candidate.version, None
-        refusal = await self._admit(candidate, parent)
+        refusal = await self._candidates.admit(candidate, parent)
         if refusal is not None:
             return UpdateState.REJECTED, GroupState.DISCARDED, candidate.version, refusal
         self._metrics.train_last_success.set_to_current_time()
         return UpdateState.PUBLISHED, GroupState.TRAINED, candidate.version, None
-
-    async def admit_import(self, candidate: AdapterVersion) -> AdapterVersion:
-        """An adapter from elsewhere takes the same gate and rollout as our own."""
-        await self._admit(candidate, self._rollout.live)
-        return await self._registry.get(candidate.version)
-
-    async def _admit(self, candidate: AdapterVersion, parent: AdapterVersion) -> str | None:
-        """Load a candidate, let the gate judge it, let it answer users. Why not, or None.
-
-        Raises EngineError; then the candidate is not loaded, and may be promoted later.
-        """
-        await self._rollout.add_candidate(candidate)
-        try:
-            refusal = await self._judge(candidate, parent)
-            if refusal is None and self._rollout.pinned is None:
-                refusal = await self._go_live(candidate)
-        except Exception:
-            await self._rollout.park_candidate(candidate)
-            raise
-        if refusal is not None:
-            log.warning("version %s is rejected: %s", candidate.version, refusal)
-            await self._rollout.drop_candidate(candidate)
-        elif self._rollout.live.version != candidate.version:
-            await self._rollout.park_candidate(candidate)
-        return refusal
-
-    async def _judge(self, candidate: AdapterVersion, parent: AdapterVersion) -> str | None:
-        """Why a loaded candidate may not answer users, or None."""
-        refusal = None
-        if self._config.gate.enabled:
-            queries = await self._store.recent_queries(self._config.gate.num_queries)
-            verdict = await self._gate.examine(
-                candidate, parent, queries, self._config.sampling.max_tokens
-            )
-            await self._registry.set_gate(candidate.version, verdict.as_dict())
-            refusal = None if verdict.passed else verdict.reason
-        if self._rollout.live.version != parent.version:
-            refusal = f"its parent {parent.version} is no longer live"
-        return refusal
-
-    async def _go_live(self, candidate: AdapterVersion) -> str | None:
-        """Let a candidate answer users; why it may not after all, or None."""
-        try:
-            await self._rollout.promote(candidate.version)
-        except AdapterError as e:
-            # A version that was pinned meanwhile says nothing against this one: it waits.
-            return str(e) if self._rollout.pinned is None else None
-        return None
 
     def _observe(self, state: UpdateState, result: JobResult | None, seconds: float) -> None:
         self._metrics.updates.labels(outcome=state.value.lower()).inc()
@@ -375,24 +248,3 @@ class Updates:
         ):
             if value is not None:
                 gauge.set(value)
-
-
-def _job_group(row: dict[str, Any]) -> JobGroup:
-    samples = tuple(
-        JobSample(
-            token_ids=tuple(s["token_ids"]),
-            logprobs=tuple(s["logprobs"]),
-            answer=s["answer"],
-            truncated=s["finish_reason"] == "length",
-        )
-        for s in row["samples"]
-    )
-    return JobGroup(
-        group_id=row["group_id"],
-        query_id=row["query_id"],
-        version=row["version"],
-        prompt_token_ids=tuple(row["prompt_token_ids"]),
-        semantic_ids=tuple(row["semantic_ids"]),
-        semantic_entropy=row["semantic_entropy"],
-        samples=samples,
-    )

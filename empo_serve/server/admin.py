@@ -148,7 +148,7 @@ async def import_adapter(request: web.Request) -> web.Response:
             adapter = await control.registry.publish(Path(folder), control.rollout.live.version)
         except AdapterError as e:
             raise BadRequest(str(e), kind="AdapterError") from e
-    adapter = await control.updates.admit_import(adapter)
+    adapter = await control.candidates.admit_import(adapter)
     return web.json_response(asdict(_show(control, adapter)), status=201)
 
 

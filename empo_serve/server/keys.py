@@ -14,6 +14,7 @@ from empo_serve.buffer.store import GroupStore
 from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
 from empo_serve.metrics import Metrics
+from empo_serve.pipeline.candidates import Candidates
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.pipeline.updates import Updates
 from empo_serve.server.drain import Drain
@@ -28,6 +29,7 @@ class Control:
     registry: Registry
     rollout: Rollout
     updates: Updates
+    candidates: Candidates
     drain: Drain
     status: Callable[[], dict[str, Any]]  # what the supervisor knows: model, engines, versions
     not_ready: Callable[[], str | None]  # a reason, or None when requests can be answered

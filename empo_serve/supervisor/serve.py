@@ -31,8 +31,10 @@ from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
 from empo_serve.errors import StartupError
 from empo_serve.metrics import Metrics
+from empo_serve.pipeline.candidates import Candidates
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.pipeline.prefixes import Prefixes
+from empo_serve.pipeline.training import Training
 from empo_serve.pipeline.updates import Updates
 from empo_serve.pipeline.warming import Warmer
 from empo_serve.semantics.process import ScorerProcess
@@ -124,6 +126,8 @@ class _Server:
             config, engines, admission, sampler, rollout, scorer, store, prefixes, metrics
         )
         gate = Gate(config.gate, sampler, pipeline.extract, metrics)
+        training = Training(config, data_dir, store, registry)
+        candidates = Candidates(config, store, registry, rollout, gate)
         updates = Updates(
             config,
             data_dir,
@@ -132,7 +136,8 @@ class _Server:
             update_store,
             registry,
             rollout,
-            gate,
+            training,
+            candidates,
             metrics,
             set_paused=pipeline.pause,
         )
@@ -144,6 +149,7 @@ class _Server:
             registry,
             rollout,
             updates,
+            candidates,
             drain,
             self._status,
             self._not_ready,
