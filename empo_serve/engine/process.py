@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 _PR_SET_PDEATHSIG = 1
+_ON_ITS_WAY = (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -84,16 +85,18 @@ class ChildProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
-    def cpu_seconds(self) -> float:
-        """CPU time that the child and its own children have used so far; 0 when it is gone."""
-        total = 0.0
+    def activity(self) -> tuple[float, bool]:
+        """CPU seconds that the child and its own children have used so far, and whether one of
+        them is on its way at this moment, if only waiting for a core or for the disk."""
+        seconds, is_on_its_way = 0.0, False
         with contextlib.suppress(psutil.NoSuchProcess):
             child = psutil.Process(self._process.pid)
             for process in (child, *child.children(recursive=True)):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     times = process.cpu_times()
-                    total += times.user + times.system
-        return total
+                    seconds += times.user + times.system
+                    is_on_its_way |= process.status() in _ON_ITS_WAY
+        return seconds, is_on_its_way
 
     def last_lines(self, count: int = 20) -> str:
         """The end of its log, for an error message."""

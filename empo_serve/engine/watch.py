@@ -101,8 +101,8 @@ class EngineWatch:
         if self._child is None:
             return False
         # Reading /proc takes milliseconds on a machine with many processes.
-        cpu_s = await asyncio.to_thread(self._child.cpu_seconds)
+        cpu_s, is_on_its_way = await asyncio.to_thread(self._child.activity)
         before, self._cpu = self._cpu, (time.monotonic(), cpu_s)
-        if before is None:
-            return True  # not known yet
+        if before is None or is_on_its_way:
+            return True  # not known yet; or it would compute if others left it a core
         return cpu_s - before[1] >= _COMPUTING_SHARE * (self._cpu[0] - before[0])

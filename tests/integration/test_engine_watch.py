@@ -24,6 +24,7 @@ from empo_serve.errors import EngineError, EngineUnavailable
 
 SECTION = EngineSection(kind="fake", health_interval_s=0.05, stall_timeout_s=1.0)
 CHAT = b'{"model": "base", "messages": [{"role": "user", "content": "x"}]}'
+STREAM = CHAT.replace(b"{", b'{"stream": true, ', 1)
 
 
 @asynccontextmanager
@@ -105,15 +106,21 @@ async def test_a_child_that_only_computes_gets_more_patience_but_not_for_ever(
 
 
 async def test_cutting_ends_what_waits_and_leaves_the_way_free_for_more() -> None:
-    async with engine(first_token_s=30) as client, aiohttp.ClientSession(client.url) as direct:
-        waiting = asyncio.create_task(client.one_token("base"))
-        running = 0
-        while not running:
-            async with direct.get("/fake/stats") as stats:
-                running = (await stats.json())["running"]
-        await client.cut()
-        with pytest.raises(EngineUnavailable):
-            await waiting
+    slow = {"tokens_per_s": 1.0, "min_tokens": 50}
+    async with engine(**slow) as client, aiohttp.ClientSession(client.url) as direct:
+        async with await client.post("chat", STREAM) as answer:
+            await answer.content.readany()  # the role, before the first token
+            reading = asyncio.create_task(answer.content.readany())
+            waiting = asyncio.create_task(client.one_token("base"))
+            running = 0
+            while running < 2:
+                async with direct.get("/fake/stats") as stats:
+                    running = (await stats.json())["running"]
+            await client.cut()
+            with pytest.raises(EngineUnavailable):
+                await waiting
+            with pytest.raises(aiohttp.ClientError):
+                await reading
         # As far as the engine itself: it refuses this one, so it was asked.
         with pytest.raises(EngineError) as refused:
             await client.one_token("unknown")
