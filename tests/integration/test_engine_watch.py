@@ -64,6 +64,13 @@ async def test_a_healthy_engine_with_a_request_that_shows_nothing_is_asked_for_a
         assert await seconds_until_stalled(client, limit_s=2.5) is None
 
 
+async def test_an_engine_that_counts_its_steps_is_alive_before_the_first_token() -> None:
+    async with engine(first_token_s=30) as client:
+        waiting = asyncio.create_task(client.one_token("base"))
+        assert await seconds_until_stalled(client, limit_s=2.5) is None
+        waiting.cancel()
+
+
 async def test_an_engine_that_is_healthy_by_its_word_but_answers_nobody_is_found() -> None:
     async with engine(hang_after=0) as client:
         client.inflight = 1

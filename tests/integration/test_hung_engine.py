@@ -73,10 +73,9 @@ def test_an_engine_that_hangs_while_idle_is_replaced_before_a_user_meets_it(tmp_
         assert server.stop() == 0
 
 
-def test_a_slow_engine_is_left_alone(tmp_path: Path) -> None:
-    """First it computes and says nothing at all, then it is at work without a token to show; each
-    lasts longer than the patience."""
-    slow = 'engine.args=["--busy-s", "1.8", "--first-token-s", "1.8"]'
+def test_an_engine_that_computes_longer_than_the_patience_is_left_alone(tmp_path: Path) -> None:
+    """As vLLM on a CPU with a long prompt: it says nothing at all, not even that it is healthy."""
+    slow = 'engine.args=["--busy-s", "2.5"]'
     server = Served(tmp_path / "data", *SETTINGS, slow).wait_ready()
     try:
         engine = engine_of(server)
