@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+from openai_http import post_json
 
 from empo_serve.config import EngineSection, ModelSection
 from empo_serve.engine import managed
@@ -37,7 +46,45 @@ def fake_command(port: int) -> list[str]:
     ]
 
 
-def vllm_command(port: int, model_dir: Path) -> tuple[list[str], dict[str, str]]:
-    """vLLM exactly as the server starts it."""
+def vllm_command(port: int, model_dir: Path, *args: str) -> tuple[list[str], dict[str, str]]:
+    """vLLM exactly as the server starts it, with further arguments as engine.args adds them."""
     model = ModelSection(path=str(model_dir), name=MODEL, dtype="bfloat16")
-    return managed.vllm_command(SECTION, model, model_dir, port, MAX_LORA_RANK)
+    section = SECTION.model_copy(update={"args": args})
+    return managed.vllm_command(section, model, model_dir, port, MAX_LORA_RANK)
+
+
+@contextmanager
+def running(command: list[str], env: dict[str, str], port: int, log: Path) -> Iterator[str]:
+    """An engine from its first answer to its end; gives its URL."""
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **env},
+            start_new_session=True,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_healthy(url, process, log)
+        yield url
+    finally:
+        process.terminate()
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # its own group: vLLM has children
+            process.wait()
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 400
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        try:
+            if post_json(url, "/health", None, method="GET").status == 200:
+                return
+        except OSError:
+            time.sleep(0.1)
+    pytest.fail(f"the engine did not start:\n{log.read_text(errors='replace')[-3000:]}")
