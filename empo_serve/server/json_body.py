@@ -11,6 +11,7 @@ from empo_serve.server.errors import BadRequest
 
 # Deeper than any schema; well below what Python's JSON can write again.
 _MAX_DEPTH = 256
+_MAX_SHOWN = 200
 
 
 def json_object(raw: bytes) -> dict[str, Any]:
@@ -49,9 +50,7 @@ def json_object(raw: bytes) -> dict[str, Any]:
 
 
 def _validation_error(kind: str, where: str, message: str, value: Any, **more: Any) -> BadRequest:
-    if isinstance(value, dict | list):
-        value = f"<{type(value).__name__} of {len(value)} items>"
-    detail = {"type": kind, "loc": where, "msg": message, "input": str(value)[:200]} | more
+    detail = {"type": kind, "loc": where, "msg": message, "input": _summary(value)} | more
     return BadRequest(f"1 validation error:\n  {detail}", kind="Bad Request", param=where)
 
 
@@ -62,6 +61,14 @@ def _is_text(body: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _summary(value: Any) -> str:
+    """As vLLM shows what it refuses."""
+    if isinstance(value, dict | list):
+        return f"<{type(value).__name__} of {len(value)} items>"
+    text = str(value)
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "...[truncated]"
 
 
 def _refuse_constant(name: str) -> float:

@@ -19,7 +19,8 @@ from parity_requests import CASES, DIFFERENT, MODEL, QUESTION, SCHEMA, WEATHER, 
 from pydantic import BaseModel
 from serving import Served, free_port
 
-PUBLIC = "the-public-name"
+# As long as the engine's name for it, because errors tell positions.
+PUBLIC = "the-public-model"
 # What makes vLLM's answers richer: tool calls are parsed out of the text.
 RICH = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
 CHANGING = re.compile(
@@ -69,7 +70,9 @@ def ends(
 
 
 def ask(url: str, name: str, case: Case, raw: bytes) -> Answer:
-    return post(url, case.path, raw.replace(MODEL.encode(), name.encode()), case.content_type)
+    for encoding in ("utf-8", "utf-16-le"):
+        raw = raw.replace(MODEL.encode(encoding), name.encode(encoding))
+    return post(url, case.path, raw, case.content_type)
 
 
 def direct(ends: Ends, case: Case) -> Answer:

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from empo_serve.engine.fake.errors import ApiError, BodyNotTextError
 
+_MAX_SHOWN = 200
+
 
 class Body(BaseModel):
     model_config = ConfigDict(extra="ignore", protected_namespaces=())
@@ -38,7 +40,7 @@ def parse_body(raw: bytes, content_type: str | None, kind: type[BodyT]) -> tuple
             kind="Bad Request",
         )
     try:
-        body = json.loads(raw.decode("utf-8")) if raw else None
+        body = json.loads(raw) if raw else None
     except UnicodeDecodeError as e:
         raise BodyNotTextError from e
     except json.JSONDecodeError as e:
@@ -86,4 +88,5 @@ def _summary(value: Any) -> str:
         return f"<dict of {len(value)} items>"
     if isinstance(value, list):
         return f"<list of {len(value)} items>"
-    return str(value)
+    text = str(value)
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "...[truncated]"
