@@ -25,7 +25,7 @@ from sqlalchemy.exc import DatabaseError
 from empo_serve.errors import AdapterError, EngineError, EngineUnavailable
 
 ENGINES = st.integers(0, 1)
-NUMBERS = st.integers(0, 40)
+NUMBERS = st.integers(0, 8)
 CHANGES = st.tuples(st.sampled_from(["promote", "pin", "roll_back", "unpin", "candidate"]), NUMBERS)
 
 
@@ -42,6 +42,8 @@ class RolloutMachine(RuleBasedStateMachine):
         self.forgotten: set[int] = set()
         self.gone: set[int] = set()
         self.run(self.world.start())
+        for _ in range(4):
+            self.run(self.world.publish())
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run(coroutine)

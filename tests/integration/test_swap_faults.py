@@ -114,6 +114,32 @@ async def test_a_promotion_that_a_rollback_overtakes_fails(world: World) -> None
     assert await world.ask() == slow
 
 
+async def test_a_promotion_that_a_pin_overtakes_fails(world: World) -> None:
+    slow = await world.publish(load_delay_s=0.2)
+    promotion = asyncio.create_task(world.rollout.promote(slow))
+    await asyncio.sleep(0.05)
+    await world.rollout.pin("v0")
+    with pytest.raises(AdapterError, match="v0 is pinned"):
+        await promotion
+    assert await world.live_rows() == ["v0"] == [world.rollout.pinned]
+
+
+async def test_a_rollback_that_a_promotion_overtakes_takes_nothing_back(world: World) -> None:
+    first = await world.publish(load_delay_s=0.2)
+    await world.rollout.promote(first)
+    second = await world.publish()
+    await world.rollout.promote(second)
+    await world.rollout.park_candidate(await world.registry.get(first))  # so it must be loaded
+    third = await world.publish()
+    await world.rollout.add_candidate(await world.registry.get(third))
+    rollback = asyncio.create_task(world.rollout.roll_back(second))
+    await asyncio.sleep(0.05)
+    await world.rollout.promote(third)
+    with pytest.raises(AdapterError, match=f"{second} is RETIRED, not live"):
+        await rollback
+    assert await world.live_rows() == [third]
+
+
 async def test_a_full_disk_leaves_the_live_version_live_and_unloads_the_new_one(
     world: World,
 ) -> None:
