@@ -138,6 +138,11 @@ def status(options: argparse.Namespace) -> int:
             "engine",
             f"{engine['kind']} {engine['version']}, {sum(engine['up'])} of {len(engine['up'])} up",
         ),
+        *(
+            ("", f"{url}: {why}")
+            for url, why in zip(engine["urls"], engine["why_down"], strict=True)
+            if why is not None
+        ),
         ("live", f"{answer['live']}{' (pinned)' if answer['pinned'] else ''}"),
         ("learning", doing),
         ("groups", ", ".join(f"{n} {s.lower()}" for s, n in counts.items() if n) or "none yet"),

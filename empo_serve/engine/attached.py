@@ -60,6 +60,7 @@ class AttachedEngine:
     async def _is_usable(self) -> bool:
         client = self._client
         if await client.health() is not Health.GOOD:
+            client.why_down = "it does not answer"
             return False
         try:
             # Before anything else: loading an adapter into a hung engine would hold up all others.
@@ -67,6 +68,7 @@ class AttachedEngine:
                 return False
             await self._on_ready(client)
         except EmpoError as e:
+            client.why_down = "it refused what it has to know"
             log.error("engine %s cannot be used: %s", client.url, e)
             return False
         self._has_hung = False
@@ -95,6 +97,7 @@ class AttachedEngine:
                 health = await watch.look()
                 if watch.stall:
                     client.is_up = False
+                    client.why_down = "it hangs"
                     self._has_hung = True
                     self._on_stall()
                     log.error("engine %s hangs: %s; cutting them", client.url, watch.stall)
@@ -102,6 +105,7 @@ class AttachedEngine:
                     return
                 if health is Health.GONE:
                     client.is_up = False
+                    client.why_down = "it does not answer"
                     log.error("engine %s is down", client.url)
                     return
         finally:

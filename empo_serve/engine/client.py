@@ -35,6 +35,8 @@ class EngineClient:
         self.url = url.rstrip("/")
         self.inflight = 0
         self.is_up = False
+        # What took it down last, for the operator; meaningless while it is up.
+        self.why_down = "it has not answered yet"
         # Set when it turns out to lack adapters that it was given: it was restarted in between.
         self.forgot = asyncio.Event()
         self.answers = Answers()

@@ -16,7 +16,7 @@ from empo_serve.engine.client import EngineClient
 from empo_serve.engine.evidence import Health
 from empo_serve.engine.process import ChildProcess
 from empo_serve.engine.watch import EngineWatch
-from empo_serve.errors import StartupError
+from empo_serve.errors import EmpoError, StartupError
 
 log = logging.getLogger(__name__)
 
@@ -102,36 +102,44 @@ class ManagedEngine:
             assert child is not None
             started = time.monotonic()
             code = await self._until_it_ends(child)
-            self._client.is_up = False
+            if self._client.is_up:
+                self._down(f"it died (exit code {code})")
             await child.stop()  # its own children may still be there
             log.error("the engine died (exit code %s); restarting it, see %s", code, child.log)
             if time.monotonic() - started > 10 * _LONGEST_RESTART_S:
                 pause_s = _FIRST_RESTART_S
+            num_failures = 0
             while True:
                 await asyncio.sleep(pause_s)
                 self._on_restart()
                 try:
                     await self._launch()
-                except Exception:
+                except Exception as e:
                     # Whatever the reason, users are without an engine: go on trying, ever slower.
                     pause_s = min(2 * pause_s, _LONGEST_RESTART_S)
-                    log.exception("the engine did not start; next try in %.0f s", pause_s)
+                    num_failures += 1
+                    self._down(f"it does not start (tries: {num_failures})")
+                    is_defect = not isinstance(e, EmpoError)
+                    log.error("next try in %.0f s: %s", pause_s, e, exc_info=is_defect)
                     assert self._child is not None
                     await self._child.stop()
                 else:
                     log.warning("the engine is back")
                     break
 
+    def _down(self, why: str) -> None:
+        self._client.is_up = False
+        self._client.why_down = why
+
     async def _until_it_ends(self, child: ChildProcess) -> int:
         """Wait for the child's end, and bring it about when it hangs. Returns its exit code."""
         watch = EngineWatch(self._client, self._section, self._model_name, child)
         end = asyncio.create_task(child.wait())
         try:
-            while not end.done():
-                await asyncio.wait({end}, timeout=self._section.health_interval_s)
+            while not (await asyncio.wait({end}, timeout=self._section.health_interval_s))[0]:
                 await watch.look()
-                if watch.stall and not end.done():
-                    self._client.is_up = False
+                if watch.stall:
+                    self._down("it hangs")
                     self._on_stall()
                     log.error("the engine hangs: %s; killing it", watch.stall)
                     child.kill()

@@ -37,6 +37,18 @@ class EnginePool:
     def is_up(self) -> bool:
         return self.num_up > 0
 
+    @property
+    def why_down(self) -> list[str | None]:
+        """For each engine: None if it can serve, else what keeps it from it."""
+        return [
+            None
+            if client.can_serve
+            else "it has forgotten its adapters"
+            if client.is_up
+            else client.why_down
+            for client in self.clients
+        ]
+
     def pick(self, avoid: EngineClient | None = None) -> EngineClient:
         """The engine with the fewest of our requests. Raises EngineUnavailable when none is up."""
         up = [client for client in self.clients if client.can_serve and client is not avoid]

@@ -274,6 +274,7 @@ class EngineStatus(_Ours):
     pid: int | None
     urls: list[str]
     up: list[bool]
+    why_down: list[str | None]
 
 
 class LearningStatus(_Ours):

@@ -291,7 +291,11 @@ class _Server:
             return "stopping"
         if self._phase != "ready":
             return self._phase
-        return None if self._engines.is_up else "the engine is down"
+        if self._engines.is_up:
+            return None
+        return (
+            f"the engine is down: {'; '.join(dict.fromkeys(filter(None, self._engines.why_down)))}"
+        )
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -304,6 +308,7 @@ class _Server:
                 "pid": self._managed.pid if self._managed else None,
                 "urls": [client.url for client in self._engines.clients],
                 "up": [client.can_serve for client in self._engines.clients],
+                "why_down": self._engines.why_down,
             },
         }
 

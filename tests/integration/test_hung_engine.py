@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import psutil
 import pytest
 from openai import APIError, OpenAI
-from serving import Served
+from serving import Served, free_port
 
 SETTINGS = (
     *("engine.kind=fake", "semantics.equivalence=rules", "train.enabled=false"),
@@ -85,3 +89,32 @@ def test_an_engine_that_computes_longer_than_the_patience_is_left_alone(tmp_path
         assert engine_of(server) == engine
     finally:
         assert server.stop() == 0
+
+
+def test_an_engine_that_does_not_start_is_tried_again_and_the_operator_is_told(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    server = Served(tmp_path / "data", *SETTINGS, f"engine.port={port}").wait_ready()
+    try:
+        engine_of(server).kill()
+        server.until(lambda: "it died (exit code -9)" in str(server.get("/health/ready")))
+        # Now somebody else has the engine's port, and says no to everything.
+        with HTTPServer(("127.0.0.1", port), BaseHTTPRequestHandler) as other:
+            Thread(target=other.serve_forever).start()
+            server.until(lambda: "it does not start" in str(server.get("/health/ready")))
+            assert server.chat("x")[0] == 503
+            shown = status_command(server)
+            other.shutdown()
+        assert f"http://127.0.0.1:{port}: it does not start (tries: 1)" in shown
+        server.until(lambda: server.get("/health/ready")[0] == 200)
+        assert server.chat("x")[0] == 200
+        assert "next try in 2 s: the engine stopped while starting" in server.log.read_text()
+    finally:
+        assert server.stop() == 0
+
+
+def status_command(server: Served) -> str:
+    setting = f"server.admin_port={server.admin_port}"
+    command = [sys.executable, "-m", "empo_serve", "status", "--set", setting]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
