@@ -241,7 +241,7 @@ async def _with_uncertainty(
         body["empo"] = {
             "query_id": request.query.query_id,
             "version": answer.adapter.version,
-            "error": str(e),
+            "error": "The samples could not be drawn or scored.",  # the log says why
         }
     else:
         if tokens is not None:

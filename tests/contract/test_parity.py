@@ -36,6 +36,7 @@ class Ends:
     engine: str
     gateway: str
     engine_name: str
+    is_real: bool
 
 
 @pytest.fixture(
@@ -61,7 +62,8 @@ def ends(
         ).wait_ready()
         try:
             _, adapters = server.get("/admin/v1/adapters", admin=True)
-            yield Ends(engine, server.url, adapters["adapters"][0]["engine_name"])
+            name = adapters["adapters"][0]["engine_name"]
+            yield Ends(engine, server.url, name, is_real=request.param == "vllm")
             assert server.stop() == 0
             assert "Traceback" not in server.log.read_text(), server.log.read_text()
         finally:
@@ -92,8 +94,12 @@ def comparable(answer: Answer) -> tuple[int, str | None, list[bytes]]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_gateway_answers_as_the_engine_does(ends: Ends, case: Case) -> None:
     direct(ends, case)  # so that both find the prompt in the prefix cache
-    expected = direct(ends, case)
-    answer = ask(ends.gateway, PUBLIC, case, case.raw)
+    # vLLM puts several tokens into one event when it is behind with sending.
+    for _ in range(3 if ends.is_real and b'"stream"' in case.raw else 1):
+        expected = direct(ends, case)
+        answer = ask(ends.gateway, PUBLIC, case, case.raw)
+        if comparable(answer) == comparable(expected):
+            break
     assert comparable(answer) == comparable(expected)
     assert b"empo-" not in answer.raw.replace(b"empo-1-v0", b"")
 
