@@ -17,5 +17,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     assert server.stop() == 0, server.log.read_text()
     log = server.log.read_text()
     assert "Traceback" not in log, log
+    assert "no API keys" not in log
     for key in guarded_server.KEYS.values():
         assert key not in log

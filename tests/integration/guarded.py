@@ -18,8 +18,8 @@ HOLDERS: dict[str, dict[str, Any]] = {
     "ops": {"scopes": ["admin"]},
     "once": {"scopes": ["serve"], "requests_per_minute": 1},
     "single": {"scopes": ["serve"], "max_concurrent": 1},
-    "few-tokens": {"scopes": ["serve"], "tokens_per_minute": 5},
-    "streamer": {"scopes": ["serve"], "tokens_per_minute": 5},
+    "few-tokens": {"scopes": ["serve"], "tokens_per_minute": 200},
+    "streamer": {"scopes": ["serve"], "tokens_per_minute": 200},
 }
 KEYS = {name: f"sk-empo-test-key-of-{name}" for name in HOLDERS}
 MAX_INFLIGHT = 8

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from empo_serve.server import quotas
 from empo_serve.server.quotas import MINUTE_S, Minute, OverLimit, Quota, TokenCount, hold
 
-gaps = st.floats(0, 70, allow_nan=False)
+gaps = st.floats(0, 70, allow_nan=False) | st.floats(0, 0.2, allow_nan=False)
 
 
 @given(st.integers(1, 6), st.lists(gaps, max_size=60))
@@ -53,6 +53,14 @@ def test_no_request_begins_while_the_last_minute_used_all_tokens(
             assert recent < limit
             minute.add(amount, now)
             used.append((now, amount))
+
+
+def test_uses_that_are_remembered_as_one_leave_with_the_later_one() -> None:
+    minute = Minute(2)
+    minute.add(1, 1000.0)
+    minute.add(1, 1000.09)
+    assert minute.wait_s(1060.0) > 0
+    assert minute.wait_s(1060.1) == 0
 
 
 def test_the_memory_of_a_minute_is_bounded() -> None:
