@@ -92,6 +92,14 @@ class EngineSection(Section):
     """Memory for the key-value cache of a managed engine on CPU, in GiB."""
     threads: int = Field(0, ge=0)
     """CPU threads of a managed engine; 0 takes every core that this process may use."""
+    lora_kernels: Literal["grouped", "stock"] = "grouped"
+    """How a managed engine on CPU applies adapters. "grouped": by our own kernels, about twice as
+    fast. "stock": by vLLM's. On a GPU vLLM's own are always used."""
+    v0: Literal["auto", "zero", "base"] = "auto"
+    """How the first version is served. "base": as the plain base model, at its full speed. "zero":
+    as an adapter that changes nothing, for engines that cannot mix requests with and without an
+    adapter (vLLM's own kernels on CPU give the latter another adapter's output). "auto": "base" on
+    a managed vLLM that can, else "zero"."""
     args: tuple[str, ...] = ()
     """More command-line arguments for the child process, as vLLM (or the fake engine) spells
     them."""

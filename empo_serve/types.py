@@ -122,6 +122,7 @@ class AdapterVersion:
     """One row of the adapter registry.
 
     `version` is "v0", "v1", ...; `engine_name` is what the engine knows it by, unique for ever.
+    `is_base`: it is served as the engine's base model, so no engine is told to load or unload it.
     """
 
     version: str
@@ -132,6 +133,7 @@ class AdapterVersion:
     created_at: float
     gate: dict[str, Any] = field(default_factory=dict)
     trained_groups: int = 0
+    is_base: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,13 +55,21 @@ class FakeServer:
 
 
 class World:
-    """Everything that a swap needs. Version vN answers with word N of the fake engine, repeated."""
+    """Everything that a swap needs. Version vN answers with word N of the fake engine, repeated;
+    v0 as the engine's base model does, where it has a `base_name`."""
 
-    def __init__(self, directory: Path, num_engines: int = 2, control_timeout_s: float = 5.0):
+    def __init__(
+        self,
+        directory: Path,
+        num_engines: int = 2,
+        control_timeout_s: float = 5.0,
+        base_name: str | None = None,
+    ):
         self.directory = directory
         self.servers = [FakeServer() for _ in range(num_engines)]
         self.warmed: list[tuple[str, int]] = []
         self._control_timeout_s = control_timeout_s
+        self._base_name = base_name
 
     async def start(self) -> None:
         for server in self.servers:
@@ -71,7 +79,7 @@ class World:
         )
         self.database = Database(self.directory / "empo.db")
         await self.database.open()
-        self.registry = Registry(self.database, self.directory / "adapters")
+        self.registry = Registry(self.database, self.directory / "adapters", self._base_name)
         self.registry.path("v0").parent.mkdir(exist_ok=True)
         if not await self.registry.all():
             await self._publish(None, seed=None)
@@ -142,6 +150,9 @@ class World:
             async with self.engines.post("chat", raw, adapter.engine_name) as response:
                 answer = await response.json()
                 assert response.status == 200, answer
+        assert answer["model"] == adapter.engine_name
+        if adapter.is_base:
+            return adapter.version
         words = set(answer["choices"][0]["message"]["content"].split())
         assert len(words) == 1, words
         assert words == {ANSWER_WORDS[int(adapter.version[1:]) % len(ANSWER_WORDS)]}

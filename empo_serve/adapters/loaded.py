@@ -75,6 +75,8 @@ class LoadedVersions:
             if loaded is None or loaded.is_needed:
                 return
             del self.by_version[version]
+            if loaded.adapter.is_base:
+                return
             try:
                 await self._engines.unload_adapter(loaded.adapter.engine_name)
             except EngineError as e:
@@ -92,6 +94,9 @@ class LoadedVersions:
         async with self._changing:
             for loaded in list(self.by_version.values()):
                 adapter = loaded.adapter
+                if adapter.is_base:
+                    await self._check_base(client, adapter.engine_name)
+                    continue
                 path = self._registry.path(adapter.version)
                 try:
                     await asyncio.to_thread(files.check_manifest, path)
@@ -125,11 +130,18 @@ class LoadedVersions:
     async def _unload_strays(self, client: EngineClient) -> None:
         """Unload our own versions that should not be there; what others loaded stays."""
         async with self._changing:
-            ours = {adapter.engine_name for adapter in await self._registry.all()}
+            ours = {a.engine_name for a in await self._registry.all() if not a.is_base}
             listed = {str(model["id"]) for model in await client.models()}
             for name in ours & listed - self._engine_names():
                 await client.unload_adapter(name)
                 log.info("engine %s had %s still loaded", client.url, name)
+
+    async def _check_base(self, client: EngineClient, name: str) -> None:
+        if name not in {str(model["id"]) for model in await client.models()}:
+            raise EngineError(
+                f"the engine {client.url} serves no model {name!r}: set model.name to the name "
+                'that it serves, or engine.v0 = "zero"'
+            )
 
     def _engine_names(self) -> set[str]:
         return {loaded.adapter.engine_name for loaded in self.by_version.values()}
@@ -138,9 +150,10 @@ class LoadedVersions:
         async with self._changing:
             loaded = self.by_version.get(adapter.version)
             if loaded is None:
-                path = self._registry.path(adapter.version)
-                await asyncio.to_thread(files.check_manifest, path)
-                await self._engines.load_adapter(adapter.engine_name, str(path))
+                if not adapter.is_base:
+                    path = self._registry.path(adapter.version)
+                    await asyncio.to_thread(files.check_manifest, path)
+                    await self._engines.load_adapter(adapter.engine_name, str(path))
                 loaded = self.by_version[adapter.version] = Loaded(adapter)
             return loaded
 

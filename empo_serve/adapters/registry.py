@@ -24,11 +24,17 @@ LIVE = AdapterState.LIVE
 
 
 class Registry:
-    """All versions of one data directory. `v0` is the all-zero adapter."""
+    """All versions of one data directory.
 
-    def __init__(self, database: Database, directory: Path) -> None:
+    `v0` is the all-zero adapter. Where the engine can mix requests with and without adapter,
+    `base_name` is the name of its base model, and v0 is served under that: the same answers,
+    without the work. Its files are there all the same, as the ancestor of all others.
+    """
+
+    def __init__(self, database: Database, directory: Path, base_name: str | None = None) -> None:
         self._database = database
         self._directory = directory
+        self._base_name = base_name
         self._expected: files.AdapterFacts | None = None
 
     def path(self, version: str) -> Path:
@@ -95,20 +101,20 @@ class Registry:
             )
         if row is None:
             raise AdapterError(f"there is no adapter version {version!r}")
-        return _record(row)
+        return self._record(row)
 
     async def all(self) -> list[AdapterVersion]:
         """Every version, oldest first."""
         rows = await self._database.run(
             lambda c: c.execute(select(adapters).order_by(adapters.c.number)).all()
         )
-        return [_record(row) for row in rows]
+        return [self._record(row) for row in rows]
 
     async def live(self) -> AdapterVersion | None:
         row = await self._database.run(
             lambda c: c.execute(select(adapters).where(adapters.c.state == LIVE.value)).first()
         )
-        return _record(row) if row else None
+        return self._record(row) if row else None
 
     async def highest_rank(self) -> int:
         """The largest rank of any version's adapter: the engine must have slots for it."""
@@ -124,7 +130,7 @@ class Registry:
         row = await self._database.run(
             lambda c: c.execute(select(adapters).where(adapters.c.update_id == update_id)).first()
         )
-        return _record(row) if row else None
+        return self._record(row) if row else None
 
     async def recently_live(self, count: int) -> list[AdapterVersion]:
         """The latest retired versions, newest first: what a rollback would go back to."""
@@ -136,7 +142,7 @@ class Registry:
                 .limit(count)
             ).all()
         )
-        return [_record(row) for row in rows]
+        return [self._record(row) for row in rows]
 
     async def versions_since(self, live: AdapterVersion, steps: int) -> list[str]:
         """The live version and its last `steps` ancestors: whose samples are fresh enough."""
@@ -181,15 +187,16 @@ class Registry:
 
         await self._database.run(statements)
 
-
-def _record(row: Row[Any]) -> AdapterVersion:
-    return AdapterVersion(
-        version=f"v{row.number}",
-        engine_name=row.engine_name,
-        state=AdapterState(row.state),
-        parent=row.parent,
-        update_id=row.update_id,
-        created_at=row.created_at,
-        gate=row.gate,
-        trained_groups=row.trained_groups,
-    )
+    def _record(self, row: Row[Any]) -> AdapterVersion:
+        base_name = self._base_name if row.number == 0 else None
+        return AdapterVersion(
+            version=f"v{row.number}",
+            engine_name=base_name or row.engine_name,
+            state=AdapterState(row.state),
+            parent=row.parent,
+            update_id=row.update_id,
+            created_at=row.created_at,
+            gate=row.gate,
+            trained_groups=row.trained_groups,
+            is_base=base_name is not None,
+        )

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from empo_serve.config import EngineSection, ModelSection
+from empo_serve.engine import vllm_plugin
 from empo_serve.engine.client import EngineClient
 from empo_serve.engine.evidence import Health
 from empo_serve.engine.process import ChildProcess
@@ -196,8 +197,26 @@ def vllm_command(
             # our own environment sets OpenMP before torch is loaded, which is all that the
             # separate process is for.
             "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            vllm_plugin.VARIABLE: section.lora_kernels,
         }
     return [*command, *section.args], env
+
+
+def serves_v0_as_base(section: EngineSection) -> bool:
+    """Whether version v0 is served as the plain base model (`engine.v0`).
+
+    Raises StartupError where users would get another version's output: vLLM's own kernels on CPU
+    give requests without adapter that of an adapter in the same batch.
+    """
+    if section.kind != "managed":
+        return section.v0 == "base"
+    kernels_can = has_gpu() or (section.lora_kernels == "grouped" and vllm_plugin.is_available())
+    if section.v0 == "base" and not kernels_can:
+        raise StartupError(
+            'engine.v0 = "base" on CPU needs engine.lora_kernels = "grouped" with vLLM '
+            f'{vllm_plugin.SUPPORTED_VLLM}x, and empo-serve installed; leave engine.v0 at "auto"'
+        )
+    return section.v0 != "zero" and kernels_can
 
 
 def fake_command(

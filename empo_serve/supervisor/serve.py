@@ -26,7 +26,13 @@ from empo_serve.db.data_dir import DataDir, model_identity
 from empo_serve.db.database import Database
 from empo_serve.engine.admission import Admission
 from empo_serve.engine.attached import AttachedEngine
-from empo_serve.engine.managed import ManagedEngine, fake_command, free_port, vllm_command
+from empo_serve.engine.managed import (
+    ManagedEngine,
+    fake_command,
+    free_port,
+    serves_v0_as_base,
+    vllm_command,
+)
 from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
 from empo_serve.errors import StartupError
@@ -113,7 +119,8 @@ class _Server:
         metrics.engine_up.set_function(lambda: engines.is_up)
         store = GroupStore(database, config.buffer.max_groups)
         update_store = UpdateStore(database)
-        registry = Registry(database, data_dir.adapters)
+        base_name = config.model.public_name if serves_v0_as_base(config.engine) else None
+        registry = Registry(database, data_dir.adapters, base_name)
         prefixes = Prefixes()
         warmer = Warmer(config.rollout, prefixes, metrics)
         self._rollout = rollout = Rollout(
