@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 from openai import APIError, OpenAI
-from serving import Served
+from openai_http import post_json
+from serving import Served, free_port
+
+from empo_serve.config import EngineSection, ModelSection
+from empo_serve.engine.managed import vllm_command
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600)]
 
@@ -83,3 +89,70 @@ def test_a_stopped_vllm_is_found_killed_and_replaced(server: Served, client: Ope
     assert client.completions.create(model="demo", prompt="The sky is", max_tokens=4).choices
     assert not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE
     assert server.metric("empo_engine_restarts_total") == 1
+
+
+@pytest.fixture
+def two_processes(demo_model_dir: Path, tmp_path: Path) -> Iterator[tuple[str, psutil.Process]]:
+    """A vLLM of somebody else, as on a GPU: one process for HTTP, another one that computes.
+
+    Gives its URL and the second process.
+    """
+    port = free_port()
+    section = EngineSection(max_model_len=1024, max_num_seqs=16)
+    model = ModelSection(path=str(demo_model_dir), name="demo", dtype="bfloat16")
+    command, env = vllm_command(section, model, demo_model_dir, port, lora_rank=16)
+    env["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1"
+    with open(tmp_path / "vllm.log", "wb") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, **env}, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 300
+        while not is_healthy(url):
+            assert process.poll() is None, (tmp_path / "vllm.log").read_text()[-3000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+        # The first request to vLLM takes long, and its two processes say nothing meanwhile.
+        warm_up = {"model": "demo", "prompt": "a", "max_tokens": 1}
+        assert post_json(url, "/v1/completions", warm_up).status == 200
+        children = psutil.Process(process.pid).children(recursive=True)
+        yield url, max(children, key=lambda child: child.memory_info().rss)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def is_healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url + "/health", timeout=10) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def test_a_vllm_that_calls_itself_healthy_while_its_core_hangs_is_found_and_comes_back(
+    two_processes: tuple[str, psutil.Process], demo_model_dir: Path, tmp_path: Path
+) -> None:
+    url, core = two_processes
+    server = Served(
+        tmp_path / "data",
+        *("engine.kind=attached", f'engine.urls=["{url}"]', f"model.path={demo_model_dir}"),
+        *("model.name=demo", "train.enabled=false", "privacy.learn=false"),
+        *("semantics.equivalence=rules", "engine.stall_timeout_s=8"),
+    ).wait_ready(120)
+    try:
+        assert server.chat("x", max_tokens=4)[0] == 200
+        core.suspend()
+        stopped = time.monotonic()
+        assert server.chat("y", max_tokens=4)[0] == 503
+        assert 8 <= time.monotonic() - stopped < 24
+        assert is_healthy(url)
+        assert server.get("/health/ready")[0] == 503
+        assert server.metric("empo_engine_stalls_total") == 1
+        core.resume()
+        server.until(lambda: server.get("/health/ready")[0] == 200)
+        assert server.chat("z", max_tokens=4)[0] == 200
+        assert server.metric("empo_engine_stalls_total") == 1
+    finally:
+        assert server.stop() == 0
