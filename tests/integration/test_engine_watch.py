@@ -61,13 +61,13 @@ async def test_a_healthy_engine_with_a_request_that_shows_nothing_is_asked_for_a
     """As one whose client does not read on: open, and no byte moves."""
     async with engine() as client:
         client.inflight = 1
-        assert await seconds_until_stalled(client, limit_s=2.5) is None
+        assert await seconds_until_stalled(client, limit_s=1.8) is None
 
 
 async def test_an_engine_that_counts_its_steps_is_alive_before_the_first_token() -> None:
     async with engine(first_token_s=30) as client:
         waiting = asyncio.create_task(client.one_token("base"))
-        assert await seconds_until_stalled(client, limit_s=2.5) is None
+        assert await seconds_until_stalled(client, limit_s=1.8) is None
         waiting.cancel()
 
 
@@ -98,7 +98,7 @@ async def test_a_refusal_is_no_sign_of_life() -> None:
 async def test_a_child_that_only_computes_gets_more_patience_but_not_for_ever(
     tmp_path: Path,
 ) -> None:
-    impatient = SECTION.model_copy(update={"stall_timeout_s": 0.2})
+    impatient = SECTION.model_copy(update={"stall_timeout_s": 0.1})
     spinning = await ChildProcess.start(
         [sys.executable, "-c", "while True: pass"], tmp_path / "log"
     )
