@@ -43,7 +43,10 @@ async def test_a_swap_leaves_it_answering_those_who_pin_it_and_a_rollback_return
     assert await world.ask() == "v0"
 
 
-async def test_giving_it_up_and_reconciling_never_unload_the_base_model(world: World) -> None:
+async def test_giving_it_up_and_reconciling_never_unload_the_base_model(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     last = "v0"
     for _ in range(4):
         last = await world.publish()
@@ -53,6 +56,8 @@ async def test_giving_it_up_and_reconciling_never_unload_the_base_model(world: W
     await world.engines.clients[0].load_adapter("empo-stray-v9", str(world.registry.path(last)))
     await world.rollout.reconcile(world.engines.clients[0])
     assert "fake" in {card["id"] for card in await world.engines.clients[0].models()}
+    assert "v0 is unloaded" not in caplog.text
+    assert "had fake still loaded" not in caplog.text
     await world.rollout.promote("v0")
     assert await world.ask() == "v0"
 
