@@ -21,6 +21,8 @@ from empo_serve.server.slow_clients import cut_slow_readers
 
 # Clients that may wait to be accepted: as many as may arrive at once.
 _BACKLOG = 1024
+# The kernel would take megabytes for a client that does not read. Connections inherit this.
+_SEND_BUFFER_BYTES = 128 * 1024
 # Enough for 30,000 streams. The hard limit itself can be a billion, which slows down programs that
 # go through all possible files.
 _MAX_OPEN_FILES = 65_536
@@ -40,6 +42,7 @@ def listen(host: str, port: int, key: str) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
     try:
         sock.bind((host, port))
         sock.listen(_BACKLOG)

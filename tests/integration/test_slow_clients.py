@@ -8,7 +8,8 @@ import socket
 import time
 import urllib.request
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psutil
@@ -131,37 +132,71 @@ def engine_stats(served: Served) -> Any:
         return json.load(response)
 
 
-async def test_an_answer_that_is_read_slowly_but_steadily_is_whole() -> None:
-    """It takes several times as long as a client may read nothing."""
-    size, timeout_s, cut = 32 * 2**20, 0.5, []
-
-    async def answer(request: web.Request) -> web.Response:
-        return web.Response(body=b"x" * size)
-
+@asynccontextmanager
+async def serving(
+    handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    timeout_s: float,
+    receive_buffer: int,
+) -> AsyncIterator[tuple[asyncio.StreamReader, list[str]]]:
+    """One request to a server of our own: the client's end, and what was cut."""
     app = web.Application()
-    app.router.add_get("/", answer)
-    runner = web.AppRunner(app, access_log=None)
+    app.router.add_get("/", handler)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True)
     await runner.setup()
     sock = listen("127.0.0.1", 0, "server.port")
     await web.SockSite(runner, sock).start()
     assert runner.server is not None
+    cut: list[str] = []
     cutting = asyncio.create_task(
-        cut_slow_readers(runner.server, timeout_s, lambda: cut.append(True))
+        cut_slow_readers(runner.server, timeout_s, lambda: cut.append("cut"))
     )
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    client.connect(sock.getsockname())
+    reader, writer = await asyncio.open_connection(sock=client)
     try:
-        reader, writer = await asyncio.open_connection(*sock.getsockname())
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await reader.readuntil(b"\r\n\r\n")
+        yield reader, cut
+    finally:
+        writer.close()
+        cutting.cancel()
+        await runner.cleanup()
+
+
+async def test_an_answer_that_is_read_slowly_but_steadily_is_whole() -> None:
+    """It takes several times as long as a client may read nothing."""
+    size, timeout_s = 32 * 2**20, 0.5
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=b"x" * size)
+
+    async with serving(answer, timeout_s, 2**20) as (reader, cut):
         started = time.monotonic()
         for _ in range(32):
             await reader.readexactly(size // 32)
             await asyncio.sleep(timeout_s / 8)
         assert time.monotonic() - started > 3 * timeout_s
         assert cut == []
-        writer.close()
-    finally:
-        cutting.cancel()
-        await runner.cleanup()
+
+
+async def test_little_is_held_for_a_client_that_does_not_read() -> None:
+    written = 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal written
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while True:
+            await response.write(b"x" * 10_000)
+            written += 10_000
+
+    async with serving(answer, 0.5, 4096) as (_, cut):
+        deadline = time.monotonic() + 30
+        while not cut:
+            assert time.monotonic() < deadline, "it was never cut"
+            await asyncio.sleep(0.05)
+    assert written < 2**20
 
 
 def test_a_compressed_bomb_is_refused_unopened(served: Served) -> None:
