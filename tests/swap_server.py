@@ -26,7 +26,7 @@ SETTINGS = (
 FAKE = ("engine.kind=fake", 'engine.args=["--first-token-s", "0.02", "--tokens-per-s", "50"]')
 # Much smaller random matrices leave SmolLM2's greedy answers as they are.
 _STD = 0.2
-_PROBE_TOKENS = (1, 2)
+_PROBE_TOKENS = (1, 2, 4)
 _WORDS = 12  # of a fake version's answer, all the same: a mixed one shows
 
 
