@@ -128,7 +128,8 @@ class SamplingSection(Section):
     temperature: float = Field(1.0, gt=0, le=2)
     """Temperature of the background samples. The client's own settings are never used."""
     max_tokens: int = Field(512, ge=1)
-    """Longest background sample, in tokens; a longer one counts as no answer."""
+    """Longest background sample, in tokens; a longer one counts as no answer. engine.max_model_len
+    bounds it too."""
     fraction: float = Field(1.0, ge=0, le=1)
     """Share of the eligible queries that is sampled."""
     max_concurrent: int = Field(4, ge=1)
@@ -326,6 +327,11 @@ class Config(Section):
     privacy: PrivacySection = PrivacySection()
     limits: LimitsSection = LimitsSection()
     telemetry: TelemetrySection = TelemetrySection()
+
+    @property
+    def max_sample_tokens(self) -> int:
+        """sampling.max_tokens, but no more than the engine lets a request ask for."""
+        return min(self.sampling.max_tokens, self.engine.max_model_len or self.sampling.max_tokens)
 
     @property
     def background_seqs(self) -> int:

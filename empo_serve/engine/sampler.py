@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from empo_serve.config import SamplingSection
+from empo_serve.config import Config
 from empo_serve.engine.admission import Admission
 from empo_serve.engine.drafts import Drafts
 from empo_serve.engine.pool import EnginePool
@@ -19,9 +19,10 @@ Serving = Callable[[], AbstractContextManager[AdapterVersion]]
 
 class Sampler:
     def __init__(
-        self, section: SamplingSection, engines: EnginePool, admission: Admission, metrics: Metrics
+        self, config: Config, engines: EnginePool, admission: Admission, metrics: Metrics
     ) -> None:
-        self._section = section
+        self._section = section = config.sampling
+        self._max_tokens = config.max_sample_tokens
         self._engines = engines
         self._admission = admission
         self._metrics = metrics
@@ -55,7 +56,7 @@ class Sampler:
                                 drafts,
                                 drafts.unfinished[: lease.num_seqs],
                                 temperature=self._section.temperature,
-                                max_tokens=self._section.max_tokens,
+                                max_tokens=self._max_tokens,
                             )
                         )
         return drafts

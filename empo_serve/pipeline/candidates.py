@@ -58,7 +58,7 @@ class Candidates:
         if self._config.gate.enabled:
             queries = await self._store.recent_queries(self._config.gate.num_queries)
             verdict = await self._gate.examine(
-                candidate, parent, queries, self._config.sampling.max_tokens
+                candidate, parent, queries, self._config.max_sample_tokens
             )
             await self._registry.set_gate(candidate.version, verdict.as_dict())
             refusal = None if verdict.passed else verdict.reason

@@ -132,7 +132,7 @@ class Pipeline:
             drafts,
             drafts.unfinished,
             temperature=self._config.sampling.temperature,
-            max_tokens=max_tokens or self._config.sampling.max_tokens,
+            max_tokens=max_tokens or self._config.max_sample_tokens,
             priority=USER_PRIORITY,
         )
         group = SampledGroup(

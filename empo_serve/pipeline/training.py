@@ -70,7 +70,7 @@ class Training:
             parent_version=parent.version,
             base_model=base,
             temperature=self._config.sampling.temperature,
-            max_completion_length=self._config.sampling.max_tokens,
+            max_completion_length=self._config.max_sample_tokens,
             train=self._config.train,
             groups=tuple(_job_group(row) for row in rows),
         )

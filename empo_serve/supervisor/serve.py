@@ -128,7 +128,7 @@ class _Server:
         )
         scorer = ScorerProcess(config.semantics, on_restart=metrics.scorer_restarts.inc)
         admission = Admission(config, lambda: engines.num_up, metrics)
-        sampler = Sampler(config.sampling, engines, admission, metrics)
+        sampler = Sampler(config, engines, admission, metrics)
         pipeline = Pipeline(
             config, engines, admission, sampler, rollout, scorer, store, prefixes, metrics
         )

@@ -49,7 +49,7 @@ def engine_stats(served: Served) -> Any:
 
 def background_bodies(served: Served) -> list[Any]:
     bodies = [entry["body"] for entry in engine_stats(served)["bodies"]]
-    return [body for body in bodies if body["priority"] == BACKGROUND]
+    return [body for body in bodies if body.get("priority") == BACKGROUND]
 
 
 def test_a_burst_of_users_cuts_samples_off_and_they_go_on_where_they_were(served: Served) -> None:
@@ -138,5 +138,15 @@ def test_queries_beyond_the_token_budget_are_counted_and_not_sampled(tmp_path: P
         assert served.metric("empo_background_tokens_total") > 20
         metrics = served.get("/metrics")[1]
         assert 'empo_dropped_total{reason="budget",stage="sample"} 3.0' in metrics
+    finally:
+        served.stop()
+
+
+def test_samples_ask_for_no_more_than_the_engine_allows(tmp_path: Path) -> None:
+    served = serve(tmp_path, "sampling.max_tokens=500", "engine.max_model_len=128")
+    try:
+        assert served.chat("What is learned from?")[0] == 200
+        served.until(lambda: served.metric("empo_band_decisions_total") == 1)
+        assert {body["max_tokens"] for body in background_bodies(served)} == {128}
     finally:
         served.stop()
