@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 _USER = {"role": "user", "content": "."}
 
 
-# About 128 tokens, the work of a short step of the engine even on a CPU.
-_PIECE_CHARS = 512
+# About 64 tokens, two blocks of the cache and a short step of the engine even on a CPU.
+_PIECE_CHARS = 256
 
 
 class Warmer:

@@ -14,7 +14,7 @@ import pytest
 from adapter_files import write_adapter
 from serving import Served
 
-SYSTEM = "You answer with one word. " * 15
+SYSTEM = "You answer with one word. " * 9
 
 
 @pytest.fixture(scope="module")

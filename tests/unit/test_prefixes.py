@@ -91,7 +91,7 @@ def test_the_number_and_the_size_of_what_is_kept_are_bounded() -> None:
 
 def test_a_long_start_is_warmed_in_pieces_that_continue_each_other_to_the_whole() -> None:
     messages = [
-        {"role": "system", "content": LONG * 5},
+        {"role": "system", "content": LONG * 2},
         {"role": "developer", "content": [{"type": "text", "text": LONG * 9}]},
         {"role": "system", "content": "short"},
     ]
