@@ -21,8 +21,8 @@ demo: setup ## serve a small real model and watch it learn from its own traffic 
 test: setup ## run every test, those with real vLLM included (up to 25 minutes on 2 cores)
 	$(PYTEST)
 
-test-fast: setup ## run the tests without vLLM and without whole training loops (under 2 minutes)
-	$(PYTEST) -m "not vllm and not loop" -n 2 --dist loadfile
+test-fast: setup ## run the tests without vLLM and without training or killing processes (under 2 minutes)
+	$(PYTEST) -m "not vllm and not slow" -n 3 --dist loadfile
 
 check: lint types layers ## lint, types and layers
 

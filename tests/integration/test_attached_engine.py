@@ -19,6 +19,8 @@ from openai import APIError, OpenAI
 from safetensors.numpy import save_file
 from serving import Served, free_port
 
+pytestmark = pytest.mark.slow
+
 StartEngine = Callable[..., "subprocess.Popen[bytes]"]
 
 

@@ -18,6 +18,8 @@ from tiny_model import save_llama
 from empo_serve.demo.server import CONFIG_FILE
 from empo_serve.engine.fake.tokenizer import VOCAB_SIZE
 
+pytestmark = pytest.mark.slow
+
 MIXED = CONFIG_FILE.parent / "mixed.jsonl"
 ON_THE_FAKE_ENGINE = (
     "engine.kind=fake",
@@ -36,7 +38,6 @@ def command(tmp_path: Path, *arguments: str) -> list[str]:
     return [*demo, *arguments]
 
 
-@pytest.mark.loop
 @pytest.mark.timeout(300)
 def test_versions_are_trained_swapped_in_under_traffic_and_measured(tmp_path: Path) -> None:
     traffic = tmp_path / "traffic.jsonl"

@@ -17,6 +17,8 @@ import pytest
 from openai import APIError, OpenAI
 from serving import Served, free_port
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = (
     *("engine.kind=fake", "semantics.equivalence=rules", "train.enabled=false"),
     *("privacy.learn=false", "engine.health_interval_s=0.1", "engine.stall_timeout_s=1"),

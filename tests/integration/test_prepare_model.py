@@ -12,6 +12,8 @@ from tiny_model import save_llama
 from empo_serve.train.prepare_model import main
 from empo_serve.train.zero_adapter import linear_layers
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "empo_serve.train.prepare_model"]
 HIDDEN, HEADS, LAYERS, INNER = 64, 4, 2, 96
 TOKENS = ["<|endoftext|>", *(chr(c) for c in range(33, 127)), "ab"]

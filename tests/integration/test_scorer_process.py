@@ -14,6 +14,8 @@ from empo_serve.errors import ScorerError, StartupError
 from empo_serve.semantics.process import ScorerProcess
 from empo_serve.types import Sample
 
+pytestmark = pytest.mark.slow
+
 RULES = SemanticsSection(equivalence="rules", timeout_s=30)
 QUESTION = "What is the capital of France?"
 

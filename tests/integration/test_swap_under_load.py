@@ -10,6 +10,8 @@ from serving import Served
 from swap_load import LiveTimes, Record, Traffic, judge
 from swap_server import SETTINGS, SwapServer
 
+pytestmark = pytest.mark.slow
+
 # An answer takes 0.12 s: long enough to be running when the version changes.
 FAKE = ("engine.kind=fake", 'engine.args=["--tokens-per-s", "100"]')
 PROMPTS = ["What is the capital of France?", "What is the capital of Peru?"]

@@ -29,6 +29,8 @@ from empo_serve.train.job import Job, read_result, write_job
 from empo_serve.train.model import load_model, trainable_parameters
 from empo_serve.train.trainer import run
 
+pytestmark = pytest.mark.slow
+
 COMMAND = [sys.executable, "-m", "empo_serve.train.trainer"]
 PROMPT = (1, 20, 21, 22)
 

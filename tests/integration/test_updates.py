@@ -16,7 +16,7 @@ from tiny_model import save_llama
 
 from empo_serve.engine.fake.tokenizer import VOCAB_SIZE
 
-pytestmark = [pytest.mark.loop, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

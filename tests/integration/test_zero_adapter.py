@@ -12,6 +12,8 @@ from tiny_model import save_llama, save_qwen2
 from empo_serve.errors import AdapterError
 from empo_serve.train.zero_adapter import linear_layers, zero_adapter
 
+pytestmark = pytest.mark.slow
+
 
 def load(model: Path) -> Any:
     from transformers import AutoModelForCausalLM
