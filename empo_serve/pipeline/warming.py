@@ -7,11 +7,13 @@ anew while its first users wait.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from empo_serve.config import RolloutSection
+from empo_serve.engine.admission import Admission
 from empo_serve.engine.client import EngineClient
 from empo_serve.errors import EngineError
 from empo_serve.metrics import Metrics
@@ -24,13 +26,23 @@ log = logging.getLogger(__name__)
 _USER = {"role": "user", "content": "."}
 
 
-# About 64 tokens, two blocks of the cache and a short step of the engine even on a CPU.
-_PIECE_CHARS = 256
+# About 50 tokens: a step of the engine that is short even on a CPU, and fills a block of its cache.
+_PIECE_CHARS = 192
+# So long a piece waits for room that users leave. Then it is computed beside them: a cold start
+# would cost them more.
+_PATIENCE_S = 1.0
 
 
 class Warmer:
-    def __init__(self, section: RolloutSection, prefixes: Prefixes, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        section: RolloutSection,
+        prefixes: Prefixes,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
         self._section = section
+        self._admission = admission
         self._prefixes = prefixes
         self._metrics = metrics
 
@@ -58,7 +70,7 @@ class Warmer:
                     try:
                         for messages in pieces(prefix["messages"]):
                             prompt = {**prefix, "messages": [*messages, _USER]}
-                            await client.prefill("chat", prompt, adapter.engine_name)
+                            await self._compute(client, prompt, adapter.engine_name)
                     except EngineError as e:
                         outcomes.labels(outcome="failed").inc()
                         log.warning("a prefix of %s is not warm: %s", adapter.version, e)
@@ -74,6 +86,20 @@ class Warmer:
                 adapter.version,
                 self._section.warm_timeout_s,
             )
+
+
+    async def _compute(
+        self, client: EngineClient, prompt: Mapping[str, Any], engine_name: str
+    ) -> None:
+        """Let an engine compute one prompt, out of the users' way if that is possible soon."""
+        is_done = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                while not is_done:
+                    async with self._admission.background(1) as lease:
+                        is_done = await lease.run(client.prefill("chat", prompt, engine_name))
+        if not is_done:
+            await client.prefill("chat", prompt, engine_name)
 
 
 def pieces(messages: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

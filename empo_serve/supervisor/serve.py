@@ -122,12 +122,12 @@ class _Server:
         base_name = config.model.public_name if serves_v0_as_base(config.engine) else None
         registry = Registry(database, data_dir.adapters, base_name)
         prefixes = Prefixes()
-        warmer = Warmer(config.rollout, prefixes, metrics)
+        admission = Admission(config, lambda: engines.num_up, metrics)
+        warmer = Warmer(config.rollout, prefixes, admission, metrics)
         self._rollout = rollout = Rollout(
             registry, engines, database, config.rollout.keep_loaded, metrics, warmer.warm
         )
         scorer = ScorerProcess(config.semantics, on_restart=metrics.scorer_restarts.inc)
-        admission = Admission(config, lambda: engines.num_up, metrics)
         sampler = Sampler(config, engines, admission, metrics)
         pipeline = Pipeline(
             config, engines, admission, sampler, rollout, scorer, store, prefixes, metrics
