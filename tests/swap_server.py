@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import itertools
 import json
 import time
@@ -60,7 +61,7 @@ class Admin:
         """Import an adapter; the version that it has become."""
         form = aiohttp.FormData()
         for name in FILES:
-            form.add_field(name, (directory / name).read_bytes(), filename=name)
+            form.add_field(name, io.BytesIO((directory / name).read_bytes()), filename=name)
         return str((await self._post(self._url, data=form))["version"])
 
     async def change(self, version: str, action: str) -> str:

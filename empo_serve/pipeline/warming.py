@@ -87,7 +87,6 @@ class Warmer:
                 self._section.warm_timeout_s,
             )
 
-
     async def _compute(
         self, client: EngineClient, prompt: Mapping[str, Any], engine_name: str
     ) -> None:

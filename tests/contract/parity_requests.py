@@ -103,7 +103,7 @@ CHATS: dict[str, dict[str, Any]] = {
     "several, stream": SAMPLED | {"n": 2} | USAGE,
     "several, greedy": {"n": 2},
     "seed": SAMPLED,
-    "negative seed": SAMPLED | {"seed": -1},
+    "negative seed": {"seed": -1},
     "top_p": SAMPLED | {"top_p": 0.5},
     "top_k, min_p": SAMPLED | {"top_k": 5, "min_p": 0.1},
     "penalties": {"presence_penalty": 1.5, "frequency_penalty": -0.5},

@@ -6,6 +6,7 @@ What differs from one request to the next is taken out first: ids, times, and th
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -86,9 +87,18 @@ def direct(ends: Ends, case: Case) -> Answer:
 
 
 def comparable(answer: Answer) -> tuple[int, str | None, list[bytes]]:
-    """Status, type, and the events of a stream or the one body."""
-    raw = CHANGING.sub(b"*", answer.raw)
-    return answer.status, answer.content_type, raw.split(b"\n\n")
+    """Status, type, and the events of a stream or the one body.
+
+    Each choice's events in their order: which choice comes first is up to the engine's steps.
+    """
+    events = CHANGING.sub(b"*", answer.raw).split(b"\n\n")
+    return answer.status, answer.content_type, sorted(events, key=choice_index)
+
+
+def choice_index(event: bytes) -> int:
+    """Usage and [DONE], which have no choice, come last."""
+    found = re.search(rb'"index":(\d+)', event)
+    return int(found[1]) if found else sys.maxsize
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -137,8 +147,9 @@ CALLS: dict[str, Call] = {
     ),
     "raw": lambda c, m: c.chat.completions.with_raw_response.create(model=m, **BASE).text,
     "completion": lambda c, m: c.completions.create(model=m, prompt="One, two,", temperature=0),
-    "completions, streamed": lambda c, m: list(
-        c.completions.create(model=m, prompt=["1, 2,", "A, B,"], temperature=0, stream=True)
+    "completions, streamed": lambda c, m: sorted(
+        c.completions.create(model=m, prompt=["1, 2,", "A, B,"], temperature=0, stream=True),
+        key=lambda chunk: chunk.choices[0].index,
     ),
     "bad value": lambda c, m: c.chat.completions.create(model=m, **BASE | {"temperature": 9}),
     "bad type": lambda c, m: c.chat.completions.create(model=m, **BASE | {"messages": "x"}),
