@@ -22,6 +22,7 @@ from empo_serve.metrics import Metrics
 
 _RECENT_S = 10.0  # times to the first token that still count
 _LOOK_AGAIN_S = 0.5  # room can come without an event: a slow user's time passes, an engine comes up
+_PATIENCE_S = 1.0
 _QUIET_S = 0.25  # on an idle-only engine: users who talk in turns are not done at each pause
 
 
@@ -132,6 +133,33 @@ class Admission:
     @asynccontextmanager
     async def background(self, num_seqs: int) -> AsyncIterator[Lease]:
         """Wait for room for up to `num_seqs` background sequences; first come, first served."""
+        lease = await self._enter(num_seqs)
+        try:
+            yield lease
+        finally:
+            self._leave(lease)
+
+    async def run_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Do short work of one sequence in the room that users leave; if there is none for a
+        second, beside them. It is for what must not wait for ever where users never pause: the
+        gate, and the warming of a version that is about to serve them."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE_S
+        is_done = False
+        while not is_done:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    lease = await self._enter(1)
+            except TimeoutError:
+                await work()
+                return
+            try:
+                is_done = await lease.run(work())
+            finally:
+                self._leave(lease)
+
+    # Inside.
+
+    async def _enter(self, num_seqs: int) -> Lease:
         async with self._turn:
             while (free := self.room() - self.num_background_seqs) <= 0:
                 self._changed.clear()
@@ -140,14 +168,12 @@ class Admission:
             lease = Lease(min(num_seqs, free))
             self._leases.append(lease)
             self._show()
-        try:
-            yield lease
-        finally:
-            self._leases.remove(lease)
-            self._show()
-            self._changed.set()
+            return lease
 
-    # Inside.
+    def _leave(self, lease: Lease) -> None:
+        self._leases.remove(lease)
+        self._show()
+        self._changed.set()
 
     def _make_room(self) -> None:
         """Cut off background work that no longer fits, the newest first: it loses least."""

@@ -64,18 +64,16 @@ class Sampler:
     async def greedy(self, query: Query, adapter: AdapterVersion, max_tokens: int) -> Sample:
         """The likeliest answer of one version. Raises EngineError."""
         drafts = Drafts(adapter.version, 1)
-        while drafts.unfinished:
-            async with self._admission.background(1) as lease:
-                await lease.run(
-                    self._engines.pick().draw(
-                        query,
-                        adapter.engine_name,
-                        drafts,
-                        drafts.unfinished,
-                        temperature=0.0,
-                        max_tokens=max_tokens,
-                    )
-                )
+        await self._admission.run_soon(
+            lambda: self._engines.pick().draw(
+                query,
+                adapter.engine_name,
+                drafts,
+                drafts.unfinished,
+                temperature=0.0,
+                max_tokens=max_tokens,
+            )
+        )
         return drafts.samples[0]
 
     async def first_token_logprobs(self, query: Query, adapter: AdapterVersion) -> dict[str, float]:
@@ -87,9 +85,7 @@ class Sampler:
                 await self._engines.pick().first_token_logprobs(query, adapter.engine_name)
             )
 
-        while not result:
-            async with self._admission.background(1) as lease:
-                await lease.run(ask())
+        await self._admission.run_soon(ask)
         return result
 
     @contextmanager

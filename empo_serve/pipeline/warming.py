@@ -7,9 +7,9 @@ anew while its first users wait.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from empo_serve.config import RolloutSection
@@ -28,9 +28,6 @@ _USER = {"role": "user", "content": "."}
 
 # About 50 tokens: a step of the engine that is short even on a CPU, and fills a block of its cache.
 _PIECE_CHARS = 192
-# So long a piece waits for room that users leave. Then it is computed beside them: a cold start
-# would cost them more.
-_PATIENCE_S = 1.0
 
 
 class Warmer:
@@ -70,7 +67,8 @@ class Warmer:
                     try:
                         for messages in pieces(prefix["messages"]):
                             prompt = {**prefix, "messages": [*messages, _USER]}
-                            await self._compute(client, prompt, adapter.engine_name)
+                            work = partial(client.prefill, "chat", prompt, adapter.engine_name)
+                            await self._admission.run_soon(work)
                     except EngineError as e:
                         outcomes.labels(outcome="failed").inc()
                         log.warning("a prefix of %s is not warm: %s", adapter.version, e)
@@ -86,19 +84,6 @@ class Warmer:
                 adapter.version,
                 self._section.warm_timeout_s,
             )
-
-    async def _compute(
-        self, client: EngineClient, prompt: Mapping[str, Any], engine_name: str
-    ) -> None:
-        """Let an engine compute one prompt, out of the users' way if that is possible soon."""
-        is_done = False
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_S):
-                while not is_done:
-                    async with self._admission.background(1) as lease:
-                        is_done = await lease.run(client.prefill("chat", prompt, engine_name))
-        if not is_done:
-            await client.prefill("chat", prompt, engine_name)
 
 
 def pieces(messages: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

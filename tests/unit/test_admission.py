@@ -185,6 +185,37 @@ def test_background_and_users_together_never_exceed_the_engine(
     asyncio.run(play())
 
 
+async def test_what_must_not_wait_for_ever_runs_beside_users_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("empo_serve.engine.admission._PATIENCE_S", 0.05)
+    admission, done = make(), []
+
+    async def work() -> None:
+        done.append(admission.num_background_seqs)
+
+    await admission.run_soon(work)
+    with admission.user(16, stream=False):
+        await asyncio.wait_for(admission.run_soon(work), 5)
+    assert done == [1, 0]  # in room of its own; beside the users
+
+
+async def test_short_work_that_is_cut_off_is_done_again() -> None:
+    admission, tries = make(), 0
+
+    async def work() -> None:
+        nonlocal tries
+        tries += 1
+        await asyncio.sleep(0 if tries > 1 else 60)
+
+    running = asyncio.create_task(admission.run_soon(work))
+    await asyncio.sleep(0.01)
+    with admission.user(16, stream=False):
+        pass
+    await asyncio.wait_for(running, 5)
+    assert tries == 2
+
+
 def test_a_budget_of_zero_is_no_limit() -> None:
     budget = TokenBudget(0)
     budget.spend(10**9)
