@@ -87,7 +87,7 @@ def greedy(client: OpenAI, version: str) -> tuple[list[str], list[float]]:
 
 def is_same(a: tuple[list[str], list[float]], b: tuple[list[str], list[float]]) -> bool:
     """The numbers differ by rounding, with what of the prompt is in the engine's cache."""
-    return a[0] == b[0] and a[1] == pytest.approx(b[1], abs=0.03)
+    return a[0] == b[0] and a[1] == pytest.approx(b[1], abs=0.1)
 
 
 def test_the_openai_client_works_unchanged(served: list[Served]) -> None:

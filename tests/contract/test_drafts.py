@@ -59,6 +59,8 @@ async def drawn(
 
 @pytest.mark.parametrize("route", ["chat", "completions"])
 async def test_a_sample_that_is_cut_off_goes_on_to_the_same_end(engine: Engine, route: str) -> None:
+    if engine.kind == "fake" and route == "completions":
+        pytest.skip("the fake engine knows where an answer begins only after an assistant's turn")
     whole = await drawn(engine, route)
     resumed = await drawn(engine, route, cut_after=2)
     assert resumed.prompt_token_ids == whole.prompt_token_ids

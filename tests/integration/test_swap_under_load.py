@@ -17,13 +17,15 @@ FAKE = ("engine.kind=fake", 'engine.args=["--tokens-per-s", "100"]')
 PROMPTS = ["What is the capital of France?", "What is the capital of Peru?"]
 
 
-async def swap_under_load(server: Served, num_versions: int, swaps: int, rate: float) -> None:
+async def swap_under_load(
+    server: Served, num_versions: int, swaps: int, rate: float, pause_s: float
+) -> None:
     setup = SwapServer(server, PROMPTS, {"max_tokens": 12}, num_versions)
     try:
         await setup.open()
         stop = asyncio.Event()
         sending = asyncio.create_task(Traffic(setup.client, PROMPTS, rate).run(stop))
-        made = await setup.swap(swaps, pause_s=0.1)
+        made = await setup.swap(swaps, pause_s)
         stop.set()
         records = await sending
     finally:
@@ -39,7 +41,7 @@ async def swap_under_load(server: Served, num_versions: int, swaps: int, rate: f
 def test_swaps_under_load_fail_mix_and_misroute_nothing(tmp_path: Path) -> None:
     server = Served(tmp_path / "data", *SETTINGS, *FAKE).wait_ready()
     try:
-        asyncio.run(swap_under_load(server, num_versions=3, swaps=10, rate=30.0))
+        asyncio.run(swap_under_load(server, num_versions=3, swaps=10, rate=30.0, pause_s=0.1))
     finally:
         assert server.stop() == 0
 
@@ -53,7 +55,7 @@ def test_swaps_under_load_of_real_vllm_fail_mix_and_misroute_nothing(
     real = (f"model.path={demo_model_dir}", "model.dtype=float32", "engine.max_model_len=256")
     server = Served(tmp_path / "data", *SETTINGS, *real, "engine.max_num_seqs=16").wait_ready(300)
     try:
-        asyncio.run(swap_under_load(server, num_versions=3, swaps=3, rate=2.0))
+        asyncio.run(swap_under_load(server, num_versions=3, swaps=3, rate=4.0, pause_s=1.0))
     finally:
         assert server.stop() == 0
 

@@ -98,7 +98,7 @@ def test_a_long_start_is_warmed_in_pieces_that_continue_each_other_to_the_whole(
     texts = [
         "".join(str(m["content"]) for m in piece) + "|" * len(piece) for piece in pieces(messages)
     ]
-    assert len(texts) == 3
+    assert len(texts) > 3  # more than one a message
     assert list(pieces(messages))[-1] == messages
     for shorter, longer in itertools.pairwise(texts):
         assert longer.startswith(shorter.rstrip("|"))
