@@ -148,13 +148,15 @@ class UncertaintyOptions:
 class UserRequest:
     """One checked user request, ready for the engine but for the adapter's name.
 
-    `body` holds the client's fields without those that are reserved to us. `not_learned`
-    is the reason why the query may not be learned from, None when it may.
+    `body` holds the client's fields without those that are reserved to us. `num_seqs` is the
+    number of sequences that the engine runs for it. `not_learned` is the reason why the query may
+    not be learned from, None when it may.
     """
 
     route: str
     body: dict[str, Any]
     stream: bool
+    num_seqs: int
     uncertainty: UncertaintyOptions | None
     query: Query
     not_learned: str | None

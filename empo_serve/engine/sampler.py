@@ -9,8 +9,10 @@ from contextlib import AbstractContextManager, contextmanager
 from empo_serve.config import Config
 from empo_serve.engine.admission import Admission
 from empo_serve.engine.drafts import Drafts
+from empo_serve.engine.draw import draw
 from empo_serve.engine.pool import EnginePool
 from empo_serve.metrics import Metrics
+from empo_serve.minute import Minute
 from empo_serve.types import AdapterVersion, Query, Sample
 
 # Holds an adapter version for one request: the live one.
@@ -26,12 +28,19 @@ class Sampler:
         self._engines = engines
         self._admission = admission
         self._metrics = metrics
-        self._budget = TokenBudget(section.max_tokens_per_minute)
-        self._budgets: dict[str, TokenBudget] = {}
+        self._spent = Minute(section.max_tokens_per_minute)
+        self._spent_by: dict[str, Minute] = {}
 
     def may_spend(self, principal: str) -> bool:
-        """Is there anything left of the token budgets that this principal's queries draw on?"""
-        return self._budget.has_any and self._budget_of(principal).has_any
+        """Is there anything left of the token budgets that this principal's queries draw on?
+
+        What was begun may overdraw them: how long a sample becomes is known at its end.
+        """
+        now = time.monotonic()
+        return all(
+            not spent.limit or spent.wait_s(now) == 0
+            for spent in (self._spent, self._spent_of(principal))
+        )
 
     async def draw(
         self, query: Query, num: int, serving: Serving, drafts: Drafts | None = None
@@ -50,7 +59,8 @@ class Sampler:
                     drafts.grow(num)
                     with self._charged(query.principal, drafts):
                         await lease.run(
-                            self._engines.pick().draw(
+                            draw(
+                                self._engines.pick(),
                                 query,
                                 adapter.engine_name,
                                 drafts,
@@ -65,7 +75,8 @@ class Sampler:
         """The likeliest answer of one version. Raises EngineError."""
         drafts = Drafts(adapter.version, 1)
         await self._admission.run_soon(
-            lambda: self._engines.pick().draw(
+            lambda: draw(
+                self._engines.pick(),
                 query,
                 adapter.engine_name,
                 drafts,
@@ -97,36 +108,13 @@ class Sampler:
         finally:
             tokens = drafts.num_tokens - before
             self._metrics.background_tokens.inc(tokens)
-            self._budget.spend(tokens)
-            self._budget_of(principal).spend(tokens)
+            now = time.monotonic()
+            for spent in (self._spent, self._spent_of(principal)):
+                if spent.limit:
+                    spent.add(tokens, now)
 
-    def _budget_of(self, principal: str) -> TokenBudget:
+    def _spent_of(self, principal: str) -> Minute:
         # Principals are names of configured keys, so there are few.
-        if principal not in self._budgets:
-            self._budgets[principal] = TokenBudget(self._section.max_tokens_per_minute_per_key)
-        return self._budgets[principal]
-
-
-class TokenBudget:
-    """At most so many tokens per minute on average; what was begun may overdraw it once."""
-
-    def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute = per_minute
-        self._clock = clock
-        self._left = float(per_minute)
-        self._since = clock()
-
-    @property
-    def has_any(self) -> bool:
-        """Always, where there is no limit (0 per minute)."""
-        return not self._per_minute or self._refill() > 0
-
-    def spend(self, tokens: int) -> None:
-        self._left = self._refill() - tokens
-
-    def _refill(self) -> float:
-        now = self._clock()
-        earned = (now - self._since) * self._per_minute / 60
-        self._left = min(float(self._per_minute), self._left + earned)
-        self._since = now
-        return self._left
+        if principal not in self._spent_by:
+            self._spent_by[principal] = Minute(self._section.max_tokens_per_minute_per_key)
+        return self._spent_by[principal]

@@ -23,6 +23,7 @@ from empo_serve.config import Config
 from empo_serve.engine.admission import Admission
 from empo_serve.engine.client import USER_PRIORITY
 from empo_serve.engine.drafts import Drafts
+from empo_serve.engine.draw import draw
 from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
 from empo_serve.errors import EngineError, ScorerError
@@ -97,7 +98,7 @@ class Pipeline:
         """
         with (
             self._rollout.serving(version) as adapter,
-            self._admission.user(_num_seqs(request), request.stream) as turn,
+            self._admission.user(request.num_seqs, request.stream) as turn,
         ):
             # Without a priority, which is a user's: vLLM's errors count the fields of a body.
             body = {"model": adapter.engine_name} | request.body
@@ -126,7 +127,8 @@ class Pipeline:
         assert request.uncertainty is not None
         max_tokens = request.body.get("max_completion_tokens") or request.body.get("max_tokens")
         drafts = Drafts(adapter.version, request.uncertainty.samples)
-        await self._engines.pick().draw(
+        await draw(
+            self._engines.pick(),
             request.query,
             adapter.engine_name,
             drafts,
@@ -239,15 +241,6 @@ class Pipeline:
     async def _score(self, question: str, samples: tuple[Sample, ...]) -> GroupScore:
         with self._metrics.score_seconds.time():
             return await self._scorer.score_completions(question, samples)
-
-
-def _num_seqs(request: UserRequest) -> int:
-    """Sequences that the engine runs for a request. A wrong field is the engine's to refuse."""
-    n, prompt = request.body.get("n"), request.body.get("prompt")
-    num = n if isinstance(n, int) and n > 0 else 1
-    if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
-        num *= len(prompt)  # several prompts in one request
-    return num + (request.uncertainty.samples if request.uncertainty else 0)
 
 
 def _share(query_id: str) -> float:

@@ -42,7 +42,7 @@ def check_limits(route: str, body: Mapping[str, Any], limits: LimitsSection) -> 
                 f"A chat may hold at most {limits.max_messages} messages, got {len(messages)}.",
                 param="messages",
             )
-    elif _num_sequences(body) > limits.max_messages:
+    elif num_prompts(body) > 1 and num_sequences(route, body) > limits.max_messages:
         raise BadRequest(
             f"A request may ask for at most {limits.max_messages} completions (prompts times n).",
             param="prompt",
@@ -58,9 +58,11 @@ def num_prompts(body: Mapping[str, Any]) -> int:
     return len(prompt)
 
 
-def _num_sequences(body: Mapping[str, Any]) -> float:
-    prompts, n = num_prompts(body), _number(body.get("n"))
-    return prompts * n if prompts > 1 and n is not None and n > 1 else prompts
+def num_sequences(route: str, body: Mapping[str, Any]) -> int:
+    """Sequences that the engine runs for a request within the limits: its prompts times n."""
+    n = _number(body.get("n"))
+    prompts = 1 if route == "chat" else num_prompts(body)
+    return prompts * (int(n) if n is not None and n > 1 else 1)
 
 
 def _is_above(value: Any, limit: int) -> bool:

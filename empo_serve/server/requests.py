@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from empo_serve.config import Config
 from empo_serve.server.auth import ANYBODY, Principal
 from empo_serve.server.bodies import MAX_SAMPLES, EmpoField
-from empo_serve.server.client_limits import check_limits, num_prompts
+from empo_serve.server.client_limits import check_limits, num_prompts, num_sequences
 from empo_serve.server.errors import BadRequest
 from empo_serve.server.json_body import json_object
 from empo_serve.types import Query, UncertaintyOptions, UserRequest
@@ -105,6 +105,7 @@ def parse_request(
         route=route,
         body=engine_body,
         stream=body.get("stream") is True,
+        num_seqs=num_sequences(route, body) + (uncertainty.samples if uncertainty else 0),
         uncertainty=uncertainty,
         query=query,
         not_learned=_why_not_learn(route, body, query, headers, config, principal),

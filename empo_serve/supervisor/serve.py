@@ -25,17 +25,13 @@ from empo_serve.config import Config
 from empo_serve.db.data_dir import DataDir, model_identity
 from empo_serve.db.database import Database
 from empo_serve.engine.admission import Admission
-from empo_serve.engine.attached import AttachedEngine
 from empo_serve.engine.managed import (
     ManagedEngine,
-    fake_command,
     free_port,
     serves_v0_as_base,
-    vllm_command,
 )
 from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
-from empo_serve.errors import StartupError
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.candidates import Candidates
 from empo_serve.pipeline.main_path import Pipeline
@@ -48,6 +44,7 @@ from empo_serve.server.app import admin_app, public_app
 from empo_serve.server.auth import Keyring
 from empo_serve.server.drain import Drain
 from empo_serve.server.keys import Control
+from empo_serve.supervisor.engines import start_engines
 from empo_serve.supervisor.keep_adapters import keep_adapters
 from empo_serve.supervisor.listen import is_loopback, listen, raise_open_file_limit, site, url
 from empo_serve.supervisor.model import (
@@ -56,6 +53,7 @@ from empo_serve.supervisor.model import (
     prepare_model,
     publish_v0,
 )
+from empo_serve.supervisor.summary import summary
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +193,10 @@ class _Server:
             return
         starting.result()
         log.info("ready after %.1f s", time.perf_counter() - started)
-        print(self._summary(data_dir), flush=True)
+        print(
+            summary(config, self._engine_version, rollout.live.version, self._urls, data_dir.path),
+            flush=True,
+        )
         # Users need no scorer, so readiness does not wait for its models; but a scorer that cannot
         # start at all is a mistake that the operator must see now, not at the first query.
         scorer_ready = asyncio.create_task(scorer.wait_ready())
@@ -239,38 +240,17 @@ class _Server:
         scorer.start()  # loads its models while the engine starts
 
         self._phase = "starting the engine"
-        if config.engine.kind == "attached":
-            for client in self._engines.clients:
-                engine = AttachedEngine(
-                    client,
-                    config.engine,
-                    on_ready=self._rollout.load_all,
-                    model_name=self._live_name,
-                    on_stall=self._metrics.engine_stalls.inc,
-                )
-                stack.push_async_callback(engine.stop)
-                engine.start()
-            await self._until_up()
-        else:
-            ranks = max(config.train.rank, await registry.highest_rank())
-            if config.engine.kind == "fake":
-                command, env = fake_command(config.engine, config.model, port)
-            else:
-                assert model_dir is not None
-                command, env = vllm_command(config.engine, config.model, model_dir, port, ranks)
-            self._managed = ManagedEngine(
-                self._engines.clients[0],
-                command,
-                env,
-                data_dir.logs / "engine.log",
-                config.engine,
-                on_ready=self._rollout.load_all,
-                model_name=self._live_name,
-                on_restart=self._metrics.engine_restarts.inc,
-                on_stall=self._metrics.engine_stalls.inc,
-            )
-            stack.push_async_callback(self._managed.stop)
-            await self._managed.start()
+        self._managed = await start_engines(
+            stack,
+            config,
+            self._engines,
+            self._rollout,
+            self._metrics,
+            model_dir=model_dir,
+            port=port,
+            lora_rank=max(config.train.rank, await registry.highest_rank()),
+            log_file=data_dir.logs / "engine.log",
+        )
         self._engine_version = await self._engines.pick().version()
         await stack.enter_async_context(
             keep_adapters(self._rollout, self._engines.clients, config.engine.health_interval_s)
@@ -279,19 +259,6 @@ class _Server:
         self._phase = "ready"
         pipeline.start()
         await updates.start(model_dir)
-
-    async def _until_up(self) -> None:
-        deadline = time.monotonic() + self._config.engine.startup_timeout_s
-        while not self._engines.is_up:
-            if time.monotonic() > deadline:
-                raise StartupError(
-                    f"no engine of engine.urls can be used after "
-                    f"{self._config.engine.startup_timeout_s:.0f} s (engine.startup_timeout_s)"
-                )
-            await asyncio.sleep(0.1)
-
-    def _live_name(self) -> str:
-        return self._rollout.live.engine_name
 
     def _not_ready(self) -> str | None:
         if self._is_stopping:
@@ -318,27 +285,6 @@ class _Server:
                 "why_down": self._engines.why_down,
             },
         }
-
-    def _summary(self, data_dir: DataDir) -> str:
-        """What a person who has just typed the command wants to know."""
-        config = self._config
-        kind = {"managed": "vLLM", "attached": "attached vLLM", "fake": "fake engine"}
-        learning = "on" if config.train.enabled else "off (train.enabled)"
-        if config.engine.kind == "fake" and not config.model.path:
-            learning = "sampling only: the fake engine has no model to train"
-        public, admin = self._urls
-        rows = [
-            ("model", f"{config.model.public_name}  ({config.model.path or 'none'})"),
-            ("engine", f"{kind[config.engine.kind]} {self._engine_version}"),
-            ("version", f"{self._rollout.live.version} is live"),
-            ("learning", learning),
-            ("API", f"{public}/v1"),
-            ("admin", f"{admin}/admin/v1/status"),
-            ("metrics", f"{public}/metrics"),
-            ("data", str(data_dir.path)),
-        ]
-        lines = [f"  {name:<9} {text}" for name, text in rows]
-        return "\n".join([f"empo-serve {__version__} is ready", *lines])
 
 
 def _stop_signal() -> asyncio.Event:

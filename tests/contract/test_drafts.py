@@ -10,12 +10,16 @@ from engines import Engine
 
 from empo_serve.engine.client import EngineClient
 from empo_serve.engine.drafts import Drafts
+from empo_serve.engine.draw import draw
 from empo_serve.errors import EngineError
 from empo_serve.types import Query
 
 QUESTIONS = {
     "chat": {"messages": [{"role": "user", "content": "Name three fruits."}]},
-    "completions": {"prompt": "The three primary colours are"},
+    # As the chat template writes it: there the fake engine knows where an answer begins.
+    "completions": {
+        "prompt": "<|im_start|>user\nName three colours.<|im_end|>\n<|im_start|>assistant\n"
+    },
 }
 
 
@@ -32,7 +36,8 @@ async def drawn(
     try:
         while drafts.unfinished:
             drawing = asyncio.create_task(
-                client.draw(
+                draw(
+                    client,
                     query(route),
                     "zero",
                     drafts,
@@ -59,8 +64,6 @@ async def drawn(
 
 @pytest.mark.parametrize("route", ["chat", "completions"])
 async def test_a_sample_that_is_cut_off_goes_on_to_the_same_end(engine: Engine, route: str) -> None:
-    if engine.kind == "fake" and route == "completions":
-        pytest.skip("the fake engine knows where an answer begins only after an assistant's turn")
     whole = await drawn(engine, route)
     resumed = await drawn(engine, route, cut_after=2)
     assert resumed.prompt_token_ids == whole.prompt_token_ids
@@ -89,8 +92,14 @@ async def test_an_engine_that_refuses_is_an_error(engine: Engine) -> None:
     drafts = Drafts("v9", 1)
     try:
         with pytest.raises(EngineError, match="does not exist"):
-            await client.draw(
-                query("chat"), "no-such", drafts, drafts.drafts, temperature=1.0, max_tokens=4
+            await draw(
+                client,
+                query("chat"),
+                "no-such",
+                drafts,
+                drafts.drafts,
+                temperature=1.0,
+                max_tokens=4,
             )
     finally:
         await client.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -138,6 +139,29 @@ def test_queries_beyond_the_token_budget_are_counted_and_not_sampled(tmp_path: P
         assert served.metric("empo_background_tokens_total") > 20
         metrics = served.get("/metrics")[1]
         assert 'empo_dropped_total{reason="budget",stage="sample"} 3.0' in metrics
+    finally:
+        served.stop()
+
+
+def test_one_key_cannot_spend_the_budget_of_another(tmp_path: Path) -> None:
+    tables = [
+        f'[[keys]]\nname = "{name}"\nsha256 = "{hashlib.sha256(name.encode()).hexdigest()}"\n'
+        for name in ("ann", "bob")
+    ]
+    keys = tmp_path / "keys.toml"
+    keys.write_text("".join(tables))
+    served = serve(
+        tmp_path,
+        f"auth.keys_file={keys}",
+        "sampling.max_tokens_per_minute_per_key=20",
+        "sampling.max_concurrent=1",
+    )
+    try:
+        for name in ("ann", "ann", "ann", "bob"):
+            headers = {"Authorization": f"Bearer {name}"}
+            assert served.chat(f"question of {name}", headers=headers)[0] == 200
+        served.wait_sampled()
+        assert served.metric("empo_band_decisions_total") == 2  # one of ann's, and bob's
     finally:
         served.stop()
 

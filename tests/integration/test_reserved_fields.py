@@ -10,22 +10,9 @@ from typing import Any
 from guarded import admin, bearer, engine_stats
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from reserved import RESERVED
 from serving import Served
 
-RESERVED = (
-    "priority",
-    "kv_transfer_params",
-    "ec_transfer_params",
-    "vllm_xargs",
-    "request_id",
-    "prompt_logprobs",
-    "cache_salt",
-    "return_token_ids",
-    "lora_path",
-    "lora_request",
-    "extra_lora",
-    "empo",
-)
 # Headers by which vLLM would be steered, and those that are the client's secrets.
 HEADERS = (
     "X-Request-Id",

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from empo_serve.config import Config
 from empo_serve.engine.admission import Admission, Lease
-from empo_serve.engine.sampler import TokenBudget
 from empo_serve.metrics import Metrics
 
 
@@ -214,25 +213,3 @@ async def test_short_work_that_is_cut_off_is_done_again() -> None:
         pass
     await asyncio.wait_for(running, 5)
     assert tries == 2
-
-
-def test_a_budget_of_zero_is_no_limit() -> None:
-    budget = TokenBudget(0)
-    budget.spend(10**9)
-    assert budget.has_any
-
-
-@given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 200)), max_size=60))
-def test_a_budget_is_overdrawn_by_at_most_one_piece_of_work(
-    steps: list[tuple[float, int]],
-) -> None:
-    clock, per_minute = Clock(), 600
-    budget = TokenBudget(per_minute, clock)
-    started, spent = clock.now, 0
-    for pause_s, tokens in steps:
-        clock.now += pause_s
-        if budget.has_any:
-            budget.spend(tokens)
-            spent += tokens
-        allowed = per_minute + (clock.now - started) * per_minute / 60
-        assert spent <= allowed + 200

@@ -18,7 +18,7 @@ def request(
 ) -> UserRequest:
     body = {"messages": [{"role": role, "content": text} for role, text in messages], **fields}
     query = Query("q-1", route, {}, "", 0.0)
-    return UserRequest(route, body, False, None, query, not_learned)
+    return UserRequest(route, body, False, 1, None, query, not_learned)
 
 
 def test_a_system_prompt_counts_from_its_second_request_on() -> None:

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from empo_serve import minute as minute_module
+from empo_serve.minute import MINUTE_S, Minute
 from empo_serve.server import quotas
-from empo_serve.server.quotas import MINUTE_S, Minute, OverLimit, Quota, TokenCount, hold
+from empo_serve.server.quotas import OverLimit, Quota, TokenCount, hold
 
 gaps = st.floats(0, 70, allow_nan=False) | st.floats(0, 0.2, allow_nan=False)
 
@@ -68,7 +70,7 @@ def test_the_memory_of_a_minute_is_bounded() -> None:
     for number in range(100_000):
         minute.add(1, 1000.0 + number * 0.01)
         minute.wait_s(1000.0 + number * 0.01)
-    assert len(minute._slots) <= MINUTE_S / quotas._SLOT_S + 2
+    assert len(minute._slots) <= MINUTE_S / minute_module._SLOT_S + 2
 
 
 @pytest.fixture

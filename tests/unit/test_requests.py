@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reserved import RESERVED
 
 from empo_serve.config import load_config
 from empo_serve.server.errors import BadRequest
@@ -24,22 +25,7 @@ def parse(body: Any, route: str = "chat", headers: dict[str, str] | None = None)
     return parse_request(route, raw, "application/json", headers or {}, CONFIG, "q-1")
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        "priority",
-        "kv_transfer_params",
-        "ec_transfer_params",
-        "vllm_xargs",
-        "request_id",
-        "prompt_logprobs",
-        "cache_salt",
-        "return_token_ids",
-        "lora_path",
-        "lora_request",
-        "empo",
-    ],
-)
+@pytest.mark.parametrize("field", RESERVED)
 def test_a_reserved_field_never_reaches_the_engine(field: str) -> None:
     value = {"samples": 2} if field == "empo" else 1
     assert field not in parse({"messages": HELLO, field: value}).body

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from abc import abstractmethod
 from typing import Annotated, Any
 
 from pydantic import Field, field_validator
@@ -72,12 +73,13 @@ class GenerationRequest(Body):
         options = self.stream_options
         return bool(self.include_usage and options and options.continuous_usage_stats)
 
+    @abstractmethod
     def num_top(self) -> int | None:
-        raise NotImplementedError
+        """Likeliest tokens to report at each position; None where none are wanted."""
 
+    @abstractmethod
     def wanted_tokens(self, room: int) -> int:
         """Length of the answer, of the `room` that the context has left."""
-        raise NotImplementedError
 
     def to_sampling(self, num_prompt_tokens: int, max_model_len: int) -> Sampling:
         """Check the sampling parameters. Raises ApiError."""
