@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import signal
 import statistics
 import sys
@@ -94,8 +95,10 @@ async def time_to_first_token(
 ) -> tuple[list[Record], list[Record]]:
     """Phases without and with swaps take turns. The streams of each kind of phase."""
     body = {"max_tokens": 4, "messages": [{"role": "system", "content": SYSTEM}]}
+    # No two users ask the same: only the system prompt can be in the cache.
+    prompts = [f"Question {number}. {random.choice(PROMPTS)}" for number in range(10_000, 99_999)]
     setup = SwapServer(server, PROMPTS, body, num_versions=4)
-    traffic = Traffic(setup.client, PROMPTS, options.rate, stream_share=1.0)
+    traffic = Traffic(setup.client, prompts, options.rate, stream_share=1.0)
     quiet: list[Record] = []
     busy: list[Record] = []
     try:

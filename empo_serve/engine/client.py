@@ -110,6 +110,21 @@ class EngineClient:
         own = {"model": engine_name, "max_tokens": 1, "priority": BACKGROUND_PRIORITY}
         await self._json(route, {**prompt, **own})
 
+    async def tokenize(self, prompt: Mapping[str, Any], engine_name: str) -> list[int]:
+        """The token ids of a chat request's prompt, by the engine's own chat template."""
+        body = {**prompt, "model": engine_name}
+        try:
+            async with self._control.post(self.url + "/tokenize", json=body) as response:
+                raw = await response.read()
+                if response.status != 200:
+                    raise EngineError(
+                        f"the engine did not tokenize a prompt: {error_message(raw)}",
+                        response.status,
+                    )
+                return list(json.loads(raw)["tokens"])
+        except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as e:
+            raise EngineUnavailable(f"the engine at {self.url} does not tokenize: {e!r}") from e
+
     async def first_token_logprobs(
         self, query: Query, engine_name: str, num: int = 5
     ) -> dict[str, float]:

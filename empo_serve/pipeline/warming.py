@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from empo_serve.config import RolloutSection
@@ -25,9 +25,9 @@ log = logging.getLogger(__name__)
 # Many chat templates want a user's message; what it says comes after the shared start.
 _USER = {"role": "user", "content": "."}
 
-
-# About 50 tokens: a step of the engine that is short even on a CPU, and fills a block of its cache.
-_PIECE_CHARS = 192
+# One block of the cache on a CPU, two by default on a GPU.
+_PIECE_TOKENS = 32
+_SHORT_STEP_S = 0.02
 
 
 class Warmer:
@@ -65,10 +65,7 @@ class Warmer:
             async with asyncio.timeout(self._section.warm_timeout_s):
                 for prefix in prefixes:
                     try:
-                        for messages in pieces(prefix["messages"]):
-                            prompt = {**prefix, "messages": [*messages, _USER]}
-                            work = partial(client.prefill, "chat", prompt, adapter.engine_name)
-                            await self._admission.run_soon(work)
+                        await self._fill(client, adapter.engine_name, prefix)
                     except EngineError as e:
                         outcomes.labels(outcome="failed").inc()
                         log.warning("a prefix of %s is not warm: %s", adapter.version, e)
@@ -85,16 +82,38 @@ class Warmer:
                 self._section.warm_timeout_s,
             )
 
+    async def _fill(
+        self, client: EngineClient, engine_name: str, prefix: Mapping[str, Any]
+    ) -> None:
+        """Compute a prompt piece by piece, each as long as the engine does in a short step.
 
-def pieces(messages: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """The messages, cut off after more and more of their text; at last whole.
+        All at once, a long prompt would be one long step, and whoever asks meanwhile would wait for
+        its end. Whole blocks of tokens, since the cache has nothing of a block that is begun.
+        """
+        prompt = {**prefix, "messages": [*prefix["messages"], _USER]}
+        tokens = await client.tokenize(prompt, engine_name)
+        end, size = 0, _PIECE_TOKENS
+        while end + size < len(tokens):
+            end += size
+            seconds = await self._compute(
+                client, "completions", {"prompt": tokens[:end]}, engine_name
+            )
+            if seconds < _SHORT_STEP_S:
+                size *= 2
+        # At last as users send it: a template may be given more than /tokenize passes on.
+        await self._compute(client, "chat", prompt, engine_name)
 
-    Each piece continues where the cache has the one before. All at once, a long prompt would be
-    one long step of the engine, and whoever asks meanwhile would wait for its end.
-    """
-    for number, message in enumerate(messages):
-        text = message.get("content")
-        if isinstance(text, str):
-            for end in range(_PIECE_CHARS, len(text), _PIECE_CHARS):
-                yield [*messages[:number], {**message, "content": text[:end]}]
-    yield list(messages)
+    async def _compute(
+        self, client: EngineClient, route: str, prompt: Mapping[str, Any], engine_name: str
+    ) -> float:
+        """Compute a prompt in the room that users leave. The seconds that the engine took."""
+        seconds = 0.0
+
+        async def work() -> None:
+            nonlocal seconds
+            started = time.perf_counter()
+            await client.prefill(route, prompt, engine_name)
+            seconds = time.perf_counter() - started
+
+        await self._admission.run_soon(work)
+        return seconds

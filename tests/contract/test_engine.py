@@ -298,6 +298,14 @@ def test_token_ids_are_a_prompt_too(engine: Engine) -> None:
     assert by_ids["choices"][0]["text"] == by_text["choices"][0]["text"]
 
 
+def test_a_chat_prompt_is_tokenized_as_it_is_answered(engine: Engine) -> None:
+    body = {"model": "other", "messages": chat_body()["messages"]}
+    answer = post_json(engine.url, "/tokenize", body)
+    assert answer.status == 200
+    assert answer.body["tokens"] == chat(engine, return_token_ids=True).body["prompt_token_ids"]
+    assert answer.body["count"] == len(answer.body["tokens"])
+
+
 def test_no_model_name_means_the_base_model(engine: Engine) -> None:
     for name in (..., None, ""):
         assert chat(engine, model=name).body["model"] == MODEL

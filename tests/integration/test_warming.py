@@ -14,6 +14,8 @@ import pytest
 from adapter_files import write_adapter
 from serving import Served
 
+from empo_serve.engine.fake.tokenizer import decode
+
 SYSTEM = "You answer with one word. " * 9
 
 
@@ -86,13 +88,18 @@ def test_shared_system_prompts_are_computed_under_a_version_before_it_is_live(
     status, adapter = upload(served, tmp_path, 1)
     assert (status, adapter["state"]) == (201, "LIVE")
     warming = [body for body in bodies(served) if body["model"] == adapter["engine_name"]]
-    # In pieces, each a little longer than the one before; nothing of those who opted out.
-    starts = [body["messages"][0]["content"] for body in warming]
-    assert starts == sorted(starts, key=len)
-    assert all(SYSTEM.startswith(start) for start in starts)
-    assert starts[-1] == SYSTEM
-    assert warming[0]["max_tokens"] == 1
-    assert warming[0]["priority"] > 0  # users go first
+    # In pieces of whole blocks, each the one before and a little more; at last as users send it.
+    *pieces, whole = warming
+    ends = [len(body["prompt"]) for body in pieces]
+    tokens = pieces[-1]["prompt"]
+    assert ends[0] == 32
+    assert ends == sorted({end for end in ends if end % 32 == 0})
+    assert all(body["prompt"] == tokens[: len(body["prompt"])] for body in pieces)
+    assert SYSTEM[:100] in decode(tokens)
+    assert [message["content"] for message in whole["messages"]] == [SYSTEM, "."]
+    assert all(body["max_tokens"] == 1 for body in warming)
+    assert all(body["priority"] > 0 for body in warming)  # users go first
+    assert not any("secret" in str(body.get("messages")) for body in warming)
     assert outcome(served, "ok") == 1
     # A rollback does not warm: it must not wait, and the version was live a moment ago.
     path = f"/admin/v1/adapters/{adapter['version']}/rollback"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 from empo_serve.pipeline import prefixes
 from empo_serve.pipeline.prefixes import Prefixes
-from empo_serve.pipeline.warming import pieces
 from empo_serve.types import Query, UserRequest
 
 LONG = "You are a careful assistant. " * 10
@@ -87,23 +85,6 @@ def test_the_number_and_the_size_of_what_is_kept_are_bounded() -> None:
         assert counter._num_bytes <= prefixes._MAX_TOTAL_BYTES
     assert [_name(start) for start in counter.top(8)] == ["kept"]
     assert counter._num_bytes == sum(len(p.body) for p in counter._prefixes.values())
-
-
-def test_a_long_start_is_warmed_in_pieces_that_continue_each_other_to_the_whole() -> None:
-    messages = [
-        {"role": "system", "content": LONG * 2},
-        {"role": "developer", "content": [{"type": "text", "text": LONG * 9}]},
-        {"role": "system", "content": "short"},
-    ]
-    texts = [
-        "".join(str(m["content"]) for m in piece) + "|" * len(piece) for piece in pieces(messages)
-    ]
-    assert len(texts) > 3  # more than one a message
-    assert list(pieces(messages))[-1] == messages
-    for shorter, longer in itertools.pairwise(texts):
-        assert longer.startswith(shorter.rstrip("|"))
-        assert len(shorter) < len(longer)
-    assert list(pieces([])) == [[]]
 
 
 def _name(start: dict[str, Any]) -> str:

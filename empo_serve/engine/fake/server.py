@@ -94,6 +94,7 @@ class FakeEngine:
         app.router.add_get("/v1/models", self._models, allow_head=False)
         app.router.add_post("/v1/chat/completions", self._chat)
         app.router.add_post("/v1/completions", self._completions)
+        app.router.add_post("/tokenize", self._tokenize)
         app.router.add_post("/v1/load_lora_adapter", self._load)
         app.router.add_post("/v1/unload_lora_adapter", self._unload)
         app.router.add_get("/fake/stats", self._stats, allow_head=False)
@@ -124,6 +125,15 @@ class FakeEngine:
                 "adapters": self._adapters.names,
                 "bodies": list(self._bodies),
             }
+        )
+
+    async def _tokenize(self, http: web.Request) -> web.Response:
+        _, request = parse_body(await http.read(), _content_type(http), ChatRequest)
+        self._adapters.find(request.model)
+        tokens = request.prompt_token_ids()
+        limit = self._knobs.max_model_len
+        return _json(
+            {"count": len(tokens), "max_model_len": limit, "tokens": tokens, "token_strs": None}
         )
 
     async def _load(self, http: web.Request) -> web.Response:
