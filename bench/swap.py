@@ -7,10 +7,11 @@ median of their kind in the quiet phases (paused). Which version answered is rea
 
     python bench/swap.py --engine fake              # 200 swaps, about 4 minutes
     python bench/swap.py --engine real              # 20 swaps, about 5 minutes
-    python bench/swap.py --engine real --ttft       # time to first token, about 8 minutes
+    python bench/swap.py --engine real --ttft       # time to first token, about 10 minutes
 
 --ttft: streams that share a system prompt of about 1,000 tokens, in phases with and without swaps
-that take turns, first with warming of the prefix cache and then without it.
+that take turns, first with warming of the prefix cache and then without it. Those that were sent
+while a version was being loaded and warmed are counted once more by themselves.
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ SYSTEM = "You help travellers to find their way. " + " ".join(
 )
 
 
-def settings(options: argparse.Namespace, warm: bool = True) -> tuple[str, ...]:
+def settings(options: argparse.Namespace, warm_prefixes: int = 8) -> tuple[str, ...]:
     if options.engine == "fake":
-        return (*SETTINGS, *FAKE, f"rollout.warm_prefixes={8 if warm else 0}")
+        return (*SETTINGS, *FAKE, f"rollout.warm_prefixes={warm_prefixes}")
     return (
         *SETTINGS,
         *(f"model.path={options.model}", f"model.dtype={options.dtype}"),
         *("engine.max_model_len=2048", "engine.max_num_seqs=16"),
-        f"rollout.warm_prefixes={8 if warm else 0}",
+        f"rollout.warm_prefixes={warm_prefixes}",
     )
 
 
@@ -92,7 +93,7 @@ async def count_errors(options: argparse.Namespace, server: Served) -> bool:
 
 async def time_to_first_token(
     options: argparse.Namespace, server: Served
-) -> tuple[list[Record], list[Record]]:
+) -> dict[str, list[Record]]:
     """Phases without and with swaps take turns. The streams of each kind of phase."""
     body = {"max_tokens": 4, "messages": [{"role": "system", "content": SYSTEM}]}
     # No two users ask the same: only the system prompt can be in the cache.
@@ -101,6 +102,7 @@ async def time_to_first_token(
     traffic = Traffic(setup.client, prompts, options.rate, stream_share=1.0)
     quiet: list[Record] = []
     busy: list[Record] = []
+    promotions: list[tuple[float, float]] = []
     try:
         await setup.open(learn=False)
         await traffic.run_for(options.quiet_s / 2)  # the cache is as full as in daily use
@@ -110,13 +112,20 @@ async def time_to_first_token(
             sending = asyncio.create_task(traffic.run(stop))
             ends = time.perf_counter() + options.quiet_s
             while time.perf_counter() < ends:
+                called = time.perf_counter()
                 await setup.promote_next()
+                promotions.append((called, time.perf_counter()))
                 await asyncio.sleep(options.pause_s)
             stop.set()
             busy += await sending
     finally:
         await setup.close()
-    return quiet, busy
+    meanwhile = [r for r in busy if any(a <= r.sent <= b for a, b in promotions)]
+    return {
+        "no swaps": quiet,
+        f"{len(promotions)} swaps": busy,
+        "of these, during a promotion": meanwhile,
+    }
 
 
 def _counts(verdict: Verdict) -> list[int]:
@@ -162,22 +171,21 @@ def _print_table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> No
 def run_ttft(options: argparse.Namespace, folder: Path) -> bool:
     """True if no stream failed."""
     is_clean = True
-    for warm in (True, False):
-        name = "warm" if warm else "cold"
-        server = Served(folder / name, *settings(options, warm)).wait_ready(600)
+    for warm in options.warm_prefixes:
+        server = Served(folder / f"warm{warm}", *settings(options, warm)).wait_ready(600)
         try:
-            quiet, busy = asyncio.run(time_to_first_token(options, server))
+            phases = asyncio.run(time_to_first_token(options, server))
         finally:
             server.stop()
         rows = []
-        for phase, records in (("no swaps", quiet), ("swaps", busy)):
+        for phase, records in phases.items():
             failed = [record for record in records if record.failure]
             is_clean &= not failed
             if failed:
                 print(f"{len(failed)} failed: {failed[:3]}")
             seconds = [record.first - record.sent for record in records if not record.failure]
             values = [f"{1000 * percentile(seconds, share):.0f}" for share in (0.5, 0.9, 0.99)]
-            rows.append([8 if warm else 0, phase, len(seconds), *values])
+            rows.append([warm, phase, len(seconds), *values])
         _print_table(["warm_prefixes", "phase", "streams", "p50 ms", "p90 ms", "p99 ms"], rows)
     return is_clean
 
@@ -192,6 +200,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, help="requests per second")
     parser.add_argument("--pause-s", type=float, help="between two swaps")
     parser.add_argument("--quiet-s", type=float, help="length of a phase without swaps")
+    parser.add_argument("--warm-prefixes", type=int, nargs="+", default=[8, 0], help="of --ttft")
     parser.add_argument("--rounds", type=int, default=3, help="of --ttft: pairs of phases")
     options = parser.parse_args()
     is_fake = options.engine == "fake"
