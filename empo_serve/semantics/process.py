@@ -15,6 +15,7 @@ from typing import Any
 
 from empo_serve.config import SemanticsSection
 from empo_serve.errors import ScorerError, StartupError
+from empo_serve.niceness import give_way
 from empo_serve.types import GroupScore, Sample
 
 log = logging.getLogger(__name__)
@@ -166,7 +167,7 @@ class ScorerProcess:
             # Ctrl-C goes to the gateway alone, which ends its children in order.
             start_new_session=True,
             # Scoring is background work: where cores are few, the engine goes first.
-            preexec_fn=lambda: os.nice(_NICE),
+            preexec_fn=lambda: give_way(_NICE),
         )
 
     async def _wait_for_start(self, child: Process) -> str | None:
