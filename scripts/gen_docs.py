@@ -154,7 +154,7 @@ def example(number: int, group: dict[str, Any], scorer: Scorer) -> str:
     stop = EarlyStop(config.band, total, config.sampling.early_stop_risk)
     drawn = next(
         n
-        for n in range(stop.first, total + 1)
+        for n in stop.rounds
         if n == total or stop.is_hopeless(score.semantic_ids[:n], answers[:n])
     )
     decision = band.decide(score.semantic_ids, answers, config.band)

@@ -6,6 +6,7 @@ Only groups that will not be trained on are cut short. An admitted one needs all
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -38,13 +39,21 @@ class EarlyStop:
         self._chances: dict[tuple[tuple[int, ...], int], float] = {}
 
     @property
-    def first(self) -> int:
-        """Samples to begin with: with fewer, no group is given up."""
-        for num in range(2, self._num_generations):
-            # The two extremes: nothing agrees, not even in having an answer; and all agree.
-            if self.is_hopeless(range(num), [""] * num) or self.is_hopeless([0] * num, ["a"] * num):
-                return num
-        return self._num_generations
+    def rounds(self) -> tuple[int, ...]:
+        """How many samples there are to be after each round of drawing; the last is all.
+
+        Quarters of the group, for an engine writes several samples at once for little more than
+        one, and none before a group can be given up at all.
+        """
+        total = self._num_generations
+        quarters = sorted({math.ceil(total * k / 4) for k in (1, 2, 3)} - {total})
+        return (*(num for num in quarters if self._is_ever_hopeless(num)), total)
+
+    def _is_ever_hopeless(self, num: int) -> bool:
+        # The two extremes: nothing agrees, not even in having an answer; and all agree.
+        return num > 1 and (
+            self.is_hopeless(range(num), [""] * num) or self.is_hopeless([0] * num, ["a"] * num)
+        )
 
     def is_hopeless(self, semantic_ids: Sequence[int], answers: Sequence[str]) -> bool:
         """Will the group, of which these are the clusters and answers so far, be rejected?

@@ -231,14 +231,15 @@ class Pipeline:
     async def _sample(self, query: Query) -> tuple[SampledGroup, GroupScore]:
         """Draw a group and score it; fewer samples where more could not get it admitted."""
         total = self._config.sampling.num_generations
-        num = self._early_stop.first if self._config.sampling.early_stop else total
-        drafts = await self._sampler.draw(query, num, self._rollout.serving)
+        first, *later = self._early_stop.rounds if self._config.sampling.early_stop else (total,)
+        drafts = await self._sampler.draw(query, first, self._rollout.serving)
         score = await self._score(query.question, drafts.samples)
-        while num < total and not self._early_stop.is_hopeless(score.semantic_ids, score.answers):
-            num += 1
+        for num in later:
+            if self._early_stop.is_hopeless(score.semantic_ids, score.answers):
+                break
             drafts = await self._sampler.draw(query, num, self._rollout.serving, drafts)
             score = await self._score(query.question, drafts.samples)
-        self._metrics.samples_saved.inc(total - num)
+        self._metrics.samples_saved.inc(total - len(drafts.samples))
         for sample in drafts.samples:
             outcome = "truncated" if sample.is_truncated else "ok"
             self._metrics.samples.labels(outcome=outcome).inc()

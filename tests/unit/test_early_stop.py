@@ -131,11 +131,13 @@ def test_a_group_that_is_admitted_so_far_is_never_cut_short() -> None:
     assert not EarlyStop(band, 8, risk=0.1).is_hopeless(ids, answers)
 
 
-def test_it_begins_with_as_many_samples_as_could_be_given_up_at_all() -> None:
-    assert EarlyStop(BandSection(), 8, risk=0).first == 5
-    assert EarlyStop(BandSection(), 2, risk=0).first == 2
+def test_samples_are_drawn_in_quarters_once_a_group_can_be_given_up_at_all() -> None:
+    assert EarlyStop(BandSection(), 8, risk=0).rounds == (6, 8)
+    assert EarlyStop(BandSection(), 8, risk=0.05).rounds == (4, 6, 8)
+    assert EarlyStop(BandSection(), 16, risk=0).rounds == (12, 16)
+    assert EarlyStop(BandSection(), 2, risk=0).rounds == (2,)
     everything = BandSection(low=0, high=1, min_largest_cluster=0)
-    assert EarlyStop(everything, 8, risk=0).first == 8
+    assert EarlyStop(everything, 8, risk=0).rounds == (8,)
 
 
 def test_the_largest_group_is_decided_at_once() -> None:
