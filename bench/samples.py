@@ -34,7 +34,8 @@ PROMPTS_AT_ONCE = 8  # of 8 samples each: the demo's 64 sequences
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One completion. `logprobs[t]` is of `tokens[t]`, at the temperature that it was drawn at."""
+    """One completion. `logprobs[t]` is of `tokens[t]`, at the temperature that it was drawn at; of
+    a greedy one at temperature 1."""
 
     text: str
     is_truncated: bool
