@@ -181,13 +181,13 @@ class SemanticsSection(Section):
     """Wall clock for one comparison of mathematics; after it, its worker is killed."""
     math_workers: int = Field(1, ge=1)
     """Processes for comparisons of mathematics."""
-    timeout_s: float = Field(60.0, gt=0)
-    """Wall clock for scoring one group; after it, the scorer is restarted and the group is not
-    scored."""
     entropy_estimator: Literal["plugin", "miller_madow"] = "plugin"
     """Estimate of the semantic entropy that is logged, stored and told to users. "plugin": from
     the shares of the clusters, on average too low for few samples. "miller_madow": + (clusters
     - 1) / (2 samples), at most ln(samples). The band reads cluster sizes, whatever this says."""
+    timeout_s: float = Field(60.0, gt=0)
+    """Wall clock for scoring one group; after it, the scorer is restarted and the group is not
+    scored."""
 
 
 class BandSection(Section):
