@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 
 from empo_serve.buffer.band import decide, decide_by_sizes, entropy_norm
 from empo_serve.config import BandSection
@@ -38,7 +39,7 @@ class EarlyStop:
         self._risk = risk
         self._chances: dict[tuple[tuple[int, ...], int], float] = {}
 
-    @property
+    @cached_property
     def rounds(self) -> tuple[int, ...]:
         """How many samples there are to be after each round of drawing; the last is all.
 
