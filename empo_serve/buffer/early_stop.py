@@ -27,10 +27,12 @@ class EarlyStop:
     """Says, sample by sample, whether a group of `num_generations` can be given up.
 
     With `risk` 0 it is exact: a group is given up when no way in which the missing samples could
-    fall gets it admitted. With more, when the chance of that is at most `risk`, by the posterior
-    predictive of a Chinese restaurant process: the next sample joins a cluster of n in proportion
-    to n, is a new answer in proportion to NEW_ANSWER, and has none in proportion to NO_ANSWER plus
-    the samples without one.
+    fall gets it admitted. (They join clusters or form new ones. Where the equivalence is not
+    transitive, a new sample may also make one of two clusters, which is not foreseen.)
+
+    With more, when the chance of that is at most `risk`, by the posterior predictive of a Chinese
+    restaurant process: the next sample joins a cluster of n in proportion to n, is a new answer in
+    proportion to NEW_ANSWER, and has none in proportion to NO_ANSWER plus the samples without one.
     """
 
     def __init__(self, section: BandSection, num_generations: int, risk: float) -> None:
