@@ -34,8 +34,11 @@ def throughput(pairs: list[dict[str, Any]], samples: Sequence[Asked]) -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
+        mathematics = [pair for pair in pairs if pair["category"] == "latex_math"]
+        others = [pair for pair in pairs if pair["category"] != "latex_math"]
         for name, make in (
-            ("labelled short answers", lambda seed: labelled_groups(pairs, seed)),
+            ("labelled short answers, but for LaTeX", lambda seed: labelled_groups(others, seed)),
+            ("labelled LaTeX", lambda seed: labelled_groups(mathematics, seed)),
             ("samples of the demo model", lambda seed: sampled_groups(samples, seed)),
         ):
             seconds = []
