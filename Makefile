@@ -36,7 +36,7 @@ types: setup ## mypy, strict
 layers: setup ## import-linter: who may import whom
 	.venv/bin/lint-imports
 
-docs: setup ## write docs/configuration.md and docs/metrics.md anew from the code
+docs: setup ## write docs/configuration.md, metrics.md and the examples of semantics.md anew from the code
 	.venv/bin/python scripts/gen_docs.py
 
 bench: setup ## measure what the gateway adds to requests and to streams

@@ -81,6 +81,12 @@ class Metrics:
             ["outcome"],
             registry=r,
         )
+        self.samples_saved = Counter(
+            "empo_samples_saved_total",
+            "Background samples that were not drawn, because they could not have changed that "
+            "their group is rejected",
+            registry=r,
+        )
         self.background_inflight = Gauge(
             "empo_background_inflight", "Queries being sampled in the background", registry=r
         )

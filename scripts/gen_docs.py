@@ -1,4 +1,4 @@
-"""Write docs/configuration.md and docs/metrics.md from the code. `make docs`"""
+"""Write docs/configuration.md and metrics.md, and the examples of semantics.md. `make docs`"""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ from prometheus_client import Counter, Gauge, Histogram
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from empo_serve.config import Config
+from empo_serve.buffer import band
+from empo_serve.buffer.early_stop import EarlyStop
+from empo_serve.config import Config, SemanticsSection
 from empo_serve.metrics import Metrics
+from empo_serve.semantics.extract import extract_answer
+from empo_serve.semantics.scorer import Scorer
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,6 +42,9 @@ since the server started. A histogram `x` is exposed as `x_bucket`, `x_sum` and 
 take their values from configuration and from fixed lists, so the number of series is bounded.
 Besides these there are the client library's `process_*` and `python_gc_*` metrics of the gateway.
 """
+
+EXAMPLES_BEGIN = "<!-- Written by `make docs` from semantics_examples.jsonl. -->\n"
+EXAMPLES_END = "<!-- End of what `make docs` writes. -->\n"
 
 KEY_HEADER = ("| key | type | default | meaning |", "|---|---|---|---|")
 
@@ -115,7 +122,61 @@ def metrics_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES = {"configuration.md": configuration_page, "metrics.md": metrics_page}
+def semantics_page() -> str:
+    """The page as it is, with its examples computed anew from docs/semantics_examples.jsonl."""
+    page = (ROOT / "docs" / "semantics.md").read_text(encoding="utf-8")
+    before, _, rest = page.partition(EXAMPLES_BEGIN)
+    _, _, after = rest.partition(EXAMPLES_END)
+    lines = (ROOT / "docs" / "semantics_examples.jsonl").read_text(encoding="utf-8").splitlines()
+    scorer = Scorer(SemanticsSection(equivalence="rules"))
+    try:
+        examples = [
+            example(number, json.loads(line), scorer) for number, line in enumerate(lines, 1)
+        ]
+    finally:
+        scorer.close()
+    return before + EXAMPLES_BEGIN + "\n" + "\n".join(examples) + "\n" + EXAMPLES_END + after
+
+
+def example(number: int, group: dict[str, Any], scorer: Scorer) -> str:
+    """One group as a table: its texts in order, their answers and clusters, and what follows."""
+    question, texts = group["question"], group["completions"]
+    answers = [extract_answer(question, text) for text in texts]
+    score = scorer.score(question, answers, group["mean_logprobs"])
+    lines = [f"### {number}. {group['title']}", "", question, ""]
+    lines += ["| samples | text | final answer | cluster |", "|---|---|---|---|"]
+    for text in dict.fromkeys(texts):
+        at = texts.index(text)
+        times, cluster = str(texts.count(text)), str(score.semantic_ids[at])
+        lines.append(table_row(times, text or "(cut off)", answers[at] or "(none)", cluster))
+    config = Config()
+    total = len(texts)
+    stop = EarlyStop(config.band, total, config.sampling.early_stop_risk)
+    drawn = next(
+        n
+        for n in stop.rounds
+        if n == total or stop.is_hopeless(score.semantic_ids[:n], answers[:n])
+    )
+    decision = band.decide(score.semantic_ids, answers, config.band)
+    sizes = sorted((score.semantic_ids.count(i) for i in set(score.semantic_ids)), reverse=True)
+    lines += [
+        "",
+        f"{' + '.join(map(str, sizes))}: H = {score.semantic_entropy:.3f} nats, "
+        f"H / ln {total} = {score.semantic_entropy_norm:.3f}, confidence {score.confidence:.3f}, "
+        f"likelihood-weighted {score.rao_semantic_entropy:.3f} nats. Band: `{decision.value}`, "
+        f"after {drawn} samples.",
+        "",
+        group["note"],
+        "",
+    ]
+    return "\n".join(lines)
+
+
+PAGES = {
+    "configuration.md": configuration_page,
+    "metrics.md": metrics_page,
+    "semantics.md": semantics_page,
+}
 
 
 def main() -> None:

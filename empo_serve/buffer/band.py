@@ -18,8 +18,16 @@ def decide(
     `semantic_ids[i]` is the cluster of sample i and `answers[i]` its answer, "" for none. An
     answerless sample counts in the entropy but is never the consensus.
     """
-    num_samples = len(semantic_ids)
-    sizes = Counter(semantic_ids).values()
+    answered = Counter(i for i, answer in zip(semantic_ids, answers, strict=True) if answer)
+    sizes = list(Counter(semantic_ids).values())
+    return decide_by_sizes(sizes, max(answered.values(), default=0), section)
+
+
+def decide_by_sizes(
+    sizes: Sequence[int], largest_answered: int, section: BandSection
+) -> BandDecision:
+    """The same from the sizes of all clusters, and of the largest one that has an answer."""
+    num_samples = sum(sizes)
     if num_samples < 2:
         return BandDecision.NO_SIGNAL
     # Integers, not H < ln G: in floating point that comparison is wrong for G = 3, 6, 7, 10, ...
@@ -29,14 +37,21 @@ def decide(
         return BandDecision.TOO_CERTAIN
     if len(set(sizes)) == 1:
         return BandDecision.NO_SIGNAL  # equal rewards: every advantage is zero
-    entropy = math.log(num_samples) - sum(n * math.log(n) for n in sizes) / num_samples
-    entropy_norm = entropy / math.log(num_samples)
-    if entropy_norm < section.low:
+    norm = entropy_norm(sizes)
+    if norm < section.low:
         return BandDecision.TOO_CERTAIN
-    if entropy_norm > section.high:
+    if norm > section.high:
         return BandDecision.TOO_UNCERTAIN
-    answered = Counter(i for i, answer in zip(semantic_ids, answers, strict=True) if answer)
-    largest = max(answered.values(), default=0)
-    if largest < section.min_largest_cluster * num_samples:
+    if largest_answered < section.min_largest_cluster * num_samples:
         return BandDecision.NO_CONSENSUS
     return BandDecision.ADMITTED
+
+
+def entropy_norm(sizes: Sequence[int]) -> float:
+    """Normalised plug-in entropy of at least two samples in clusters of these sizes.
+
+    In this form, and in order of size, equal groups give equal floats at the band's edges.
+    """
+    num_samples = sum(sizes)
+    log_sizes = sum(n * math.log(n) for n in sorted(sizes))
+    return 1.0 - log_sizes / num_samples / math.log(num_samples)

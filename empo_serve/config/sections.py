@@ -137,7 +137,11 @@ class SamplingSection(Section):
     queue_size: int = Field(256, ge=1)
     """Queries that may wait to be sampled; more are dropped and counted."""
     early_stop: bool = True
-    """Ask for half of the samples first, and stop there when they all agree."""
+    """Stop sampling a query when the missing samples cannot bring it into the band. Only groups
+    that are not trained on are cut short."""
+    early_stop_risk: float = Field(0.0, ge=0, lt=1)
+    """Stop already when the chance that they do is at most this, as estimated from the samples so
+    far (docs/semantics.md). 0: only when it is impossible. For groups of up to 16."""
     when: Literal["auto", "capacity", "idle"] = "auto"
     """When background samples may run. "capacity": in whatever room users leave in the engine.
     "idle": only while no user request is being answered. "auto": "idle" on a managed engine
@@ -154,6 +158,15 @@ class SamplingSection(Section):
     max_tokens_per_minute_per_key: int = Field(0, ge=0)
     """The same for the queries of one API key."""
 
+    @model_validator(mode="after")
+    def _check(self) -> SamplingSection:
+        if self.early_stop_risk and self.num_generations > 16:
+            raise ValueError(
+                "sampling.early_stop_risk counts through all ways in which samples can fall, which "
+                "takes too long above sampling.num_generations = 16: leave it at 0"
+            )
+        return self
+
 
 class SemanticsSection(Section):
     equivalence: Literal["auto", "rules", "embedding"] = "auto"
@@ -168,6 +181,10 @@ class SemanticsSection(Section):
     """Wall clock for one comparison of mathematics; after it, its worker is killed."""
     math_workers: int = Field(1, ge=1)
     """Processes for comparisons of mathematics."""
+    entropy_estimator: Literal["plugin", "miller_madow"] = "plugin"
+    """Estimate of the semantic entropy that is logged, stored and told to users. "plugin": from
+    the shares of the clusters, on average too low for few samples. "miller_madow": + (clusters
+    - 1) / (2 samples), at most ln(samples). The band reads cluster sizes, whatever this says."""
     timeout_s: float = Field(60.0, gt=0)
     """Wall clock for scoring one group; after it, the scorer is restarted and the group is not
     scored."""

@@ -18,6 +18,7 @@ import aiohttp
 
 from empo_serve.adapters.rollout import Rollout
 from empo_serve.buffer import band
+from empo_serve.buffer.early_stop import EarlyStop
 from empo_serve.buffer.store import GroupStore
 from empo_serve.config import Config
 from empo_serve.engine.admission import Admission
@@ -82,6 +83,9 @@ class Pipeline:
         self._store = store
         self._prefixes = prefixes
         self._metrics = metrics
+        self._early_stop = EarlyStop(
+            config.band, config.sampling.num_generations, config.sampling.early_stop_risk
+        )
         self._queue: asyncio.Queue[Query] = asyncio.Queue(config.sampling.queue_size)
         self._workers: list[asyncio.Task[None]] = []
         self._resumed = asyncio.Event()
@@ -225,14 +229,17 @@ class Pipeline:
                     log.exception("query %s was not learned from", query.query_id)
 
     async def _sample(self, query: Query) -> tuple[SampledGroup, GroupScore]:
+        """Draw a group and score it; fewer samples where more could not get it admitted."""
         total = self._config.sampling.num_generations
-        first = (total + 1) // 2 if self._config.sampling.early_stop else total
+        first, *later = self._early_stop.rounds if self._config.sampling.early_stop else (total,)
         drafts = await self._sampler.draw(query, first, self._rollout.serving)
         score = await self._score(query.question, drafts.samples)
-        # Half of the samples agree: the rest would hardly bring the group into the band.
-        if first < total and score.num_clusters > 1:
-            drafts = await self._sampler.draw(query, total, self._rollout.serving, drafts)
+        for num in later:
+            if self._early_stop.is_hopeless(score.semantic_ids, score.answers):
+                break
+            drafts = await self._sampler.draw(query, num, self._rollout.serving, drafts)
             score = await self._score(query.question, drafts.samples)
+        self._metrics.samples_saved.inc(total - len(drafts.samples))
         for sample in drafts.samples:
             outcome = "truncated" if sample.is_truncated else "ok"
             self._metrics.samples.labels(outcome=outcome).inc()

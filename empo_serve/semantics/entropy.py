@@ -15,11 +15,25 @@ def semantic_entropy(semantic_ids: Sequence[int]) -> float:
     """Discrete semantic entropy: -sum_c p_c ln p_c with p_c = cluster size / N.
 
     `semantic_ids[i]` is the cluster of sample i; any labels do. Raises ValueError without samples.
+    It is the maximum-likelihood ("plug-in") estimate and on average too low for few samples.
     """
     if not semantic_ids:
         raise ValueError("semantic entropy needs at least one sample")
     num_samples = len(semantic_ids)
     return _entropy(size / num_samples for size in Counter(semantic_ids).values())
+
+
+def miller_madow_entropy(semantic_ids: Sequence[int]) -> float:
+    """Discrete semantic entropy, corrected for few samples: + (clusters - 1) / 2N, at most ln N.
+
+    Miller, "Note on the bias of information estimates" (1955): the first term of the plug-in
+    estimate's bias. Groups in which most answers differ would pass ln N, the largest value that
+    N samples can show, so it is clipped there. One cluster stays 0. Raises as semantic_entropy.
+    """
+    entropy = semantic_entropy(semantic_ids)
+    num_samples = len(semantic_ids)
+    correction = (len(set(semantic_ids)) - 1) / (2 * num_samples)
+    return min(entropy + correction, math.log(num_samples))
 
 
 def rao_semantic_entropy(semantic_ids: Sequence[int], mean_logprobs: Sequence[float]) -> float:
@@ -38,11 +52,12 @@ def rao_semantic_entropy(semantic_ids: Sequence[int], mean_logprobs: Sequence[fl
         raise ValueError("mean log-probabilities must be finite")
     # Shifted by the maximum: sequence log-likelihoods near -2000 would underflow to 0 otherwise.
     shift = max(mean_logprobs)
-    weights: dict[int, float] = {}
+    weights: dict[int, list[float]] = {}
     for semantic_id, s in zip(semantic_ids, mean_logprobs, strict=True):
-        weights[semantic_id] = weights.get(semantic_id, 0.0) + math.exp(s - shift)
-    total = math.fsum(weights.values())
-    return _entropy(weight / total for weight in weights.values())
+        weights.setdefault(semantic_id, []).append(math.exp(s - shift))
+    # fsum is exact, so that neither sum depends on the order of the samples.
+    total = math.fsum(w for cluster in weights.values() for w in cluster)
+    return _entropy(math.fsum(cluster) / total for cluster in weights.values())
 
 
 def normalized_entropy(entropy: float, num_samples: int) -> float:

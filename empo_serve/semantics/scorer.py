@@ -24,12 +24,15 @@ from empo_serve.semantics.cascade import make_equivalence
 from empo_serve.semantics.cluster import semantic_ids
 from empo_serve.semantics.entropy import (
     confidence,
+    miller_madow_entropy,
     normalized_entropy,
     rao_semantic_entropy,
     semantic_entropy,
 )
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.types import GroupScore
+
+ESTIMATORS = {"plugin": semantic_entropy, "miller_madow": miller_madow_entropy}
 
 
 class Scorer:
@@ -40,6 +43,7 @@ class Scorer:
 
     def __init__(self, section: SemanticsSection) -> None:
         self.equivalence = make_equivalence(section)
+        self._entropy = ESTIMATORS[section.entropy_estimator]
 
     def score(
         self, question: str, answers: Sequence[str], mean_logprobs: Sequence[float] | None = None
@@ -50,7 +54,7 @@ class Scorer:
         for no answers, or log-probabilities that are not finite or not as many.
         """
         ids = semantic_ids(question, answers, self.equivalence)
-        entropy = semantic_entropy(ids)
+        entropy = self._entropy(ids)
         return GroupScore(
             answers=tuple(answers),
             semantic_ids=tuple(ids),

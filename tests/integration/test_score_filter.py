@@ -59,6 +59,18 @@ def test_groups_get_clusters_entropy_and_band() -> None:
     assert result["band"] == "3 ''"
 
 
+def test_the_entropy_is_the_estimate_that_the_configuration_names() -> None:
+    section = SemanticsSection(equivalence="rules", entropy_estimator="miller_madow")
+    line = json.dumps({"question": QUESTION, "answers": ["Paris", "Paris", "Paris", "Lyon"]})
+    out = io.StringIO()
+    assert run("groups", [line], out, section) == 0
+    result = json.loads(out.getvalue())
+    assert result["semantic_entropy"] == pytest.approx(0.562335 + 1 / 8, abs=1e-6)
+    assert result["confidence"] == pytest.approx(
+        1 - result["semantic_entropy"] / 1.386294, abs=1e-6
+    )
+
+
 def test_groups_may_hold_completions() -> None:
     _, (result,) = score(
         "groups", {"question": QUESTION, "completions": ["\\boxed{Paris}", "Paris"]}
