@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from empo_serve.config import SemanticsSection
 from empo_serve.errors import StartupError
+from empo_serve.semantics.cache import CachedEquivalence
 from empo_serve.semantics.cascade import make_equivalence
 from empo_serve.semantics.cluster import semantic_ids
 from empo_serve.semantics.entropy import (
@@ -35,11 +36,12 @@ from empo_serve.types import GroupScore
 class Scorer:
     """Extraction, clustering and entropy with one equivalence. Not for several threads.
 
-    Raises StartupError when a part that `section` asks for is not installed.
+    `equivalence.calls` counts the pairs that were compared. Raises StartupError when a part that
+    `section` asks for is not installed.
     """
 
     def __init__(self, section: SemanticsSection) -> None:
-        self.equivalence = make_equivalence(section)
+        self.equivalence = CachedEquivalence(make_equivalence(section))
 
     def score(
         self, question: str, answers: Sequence[str], mean_logprobs: Sequence[float] | None = None
