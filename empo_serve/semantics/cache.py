@@ -27,8 +27,7 @@ class CachedEquivalence:
         self._inner.load()
 
     def same(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        asked = _digest(b"", question)
-        keys = [_digest(asked, *sorted(pair)) for pair in pairs]
+        keys = pair_keys(question, pairs)
         # In one order, so that no verdict depends on which side came first.
         missing = {
             key: (min(pair), max(pair))
@@ -51,6 +50,12 @@ class CachedEquivalence:
 
     def close(self) -> None:
         self._inner.close()
+
+
+def pair_keys(question: str, pairs: Sequence[tuple[str, str]]) -> list[bytes]:
+    """A key for each pair of answers to a question, the same for (a, b) and (b, a)."""
+    asked = _digest(b"", question)
+    return [_digest(asked, *sorted(pair)) for pair in pairs]
 
 
 def _digest(*parts: bytes | str) -> bytes:
