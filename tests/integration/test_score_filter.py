@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
+from judge_endpoint import honest, judge_endpoint
 
 from empo_serve.config import SemanticsSection
 from empo_serve.semantics.filter import Kind, run
@@ -112,3 +115,70 @@ def test_each_line_is_written_before_the_next_is_read() -> None:
             yield json.dumps({"question": QUESTION, "completion": "Paris"})
 
     assert run("extract", lines(), out, RULES) == 0
+
+
+def run_cli(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "empo_serve", "score", *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+PAIR = {
+    "question": "Why was the bridge closed?",
+    "a": "A lorry had damaged one of the pillars",
+    "b": "A lorry had damaged one of the pillars (in the night)",
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--equivalence", "judge"), "give --set semantics.judge_url=URL"),
+        (("--equivalence", "nli"), "needs semantics.nli_model"),
+    ],
+)
+def test_a_back_end_that_lacks_a_setting_is_bad_usage(
+    arguments: tuple[str, ...], message: str
+) -> None:
+    result = run_cli(json.dumps(PAIR), "pairs", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_nli_model_that_is_not_there_is_told_before_the_first_line() -> None:
+    result = run_cli(
+        json.dumps(PAIR), "pairs", "--equivalence", "nli", "--set", "semantics.nli_model=./no/such"
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "empo-serve: semantics.nli_model ./no/such is no directory\n"
+
+
+def test_the_judge_of_an_endpoint_decides_and_its_failure_is_an_error_in_its_place() -> None:
+    with judge_endpoint(honest) as endpoint:
+
+        def rule(question: str, a: str, b: str) -> dict[str, float] | int:
+            return 500 if "fails" in question else honest(question, a, b)
+
+        endpoint.rule = rule
+        lines = [PAIR, PAIR | {"b": "It snowed"}, PAIR | {"question": "What fails?"}, PAIR]
+        result = run_cli(
+            "".join(json.dumps(line) + "\n" for line in lines),
+            *("pairs", "--equivalence", "judge", "--set", f"semantics.judge_url={endpoint.url}"),
+            *("--set", "semantics.judge_model=m"),
+        )
+    assert result.returncode == 1
+    first, second, third, fourth = map(json.loads, result.stdout.splitlines())
+    assert (first["same"], first["method"]) == (True, "judge")
+    assert (second["same"], second["method"]) == (False, "judge")
+    assert list(third) == ["error"]
+    assert "the judge does not answer" in third["error"]
+    assert fourth == first
+    assert "takes part: precision 1.00" in result.stderr
+    questions = [question for question, *_ in endpoint.asked]
+    assert questions.count(PAIR["question"]) == 4  # two pairs, both orders, the last from memory
