@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -182,3 +183,56 @@ def test_the_judge_of_an_endpoint_decides_and_its_failure_is_an_error_in_its_pla
     assert "takes part: precision 1.00" in result.stderr
     questions = [question for question, *_ in endpoint.asked]
     assert questions.count(PAIR["question"]) == 4  # two pairs, both orders, the last from memory
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (
+            "pairs",
+            {"question": QUESTION, "a": "Paris", "b": "Lyon"},
+            [{"b": None}, {"question": ["q"]}, {"a": 1}, {"b": {}}],
+        ),
+        (
+            "extract",
+            {"question": QUESTION, "completion": "Paris"},
+            [{"completion": None}, {"question": None}, {"completion": ["Paris"]}],
+        ),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_an_error_in_its_place(
+    kind: Kind, good: dict[str, Any], bad: list[dict[str, Any]]
+) -> None:
+    whole = [good | fields for fields in bad]
+    missing = [{k: v for k, v in good.items() if k != field} for field in good]
+    code, results = score(kind, good, *whole, *missing, good)
+    assert code == 1
+    errors = [list(result) == ["error"] for result in results]
+    assert errors == [False, *[True] * (len(whole) + len(missing)), False]
+
+
+def test_bytes_that_are_no_utf_8_spoil_their_own_line_only(tmp_path: Path) -> None:
+    line = json.dumps({"question": QUESTION, "completion": "It is Paris."}).encode()
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(b"\xff\xfe\n" + line + b'\n{"question": "\x80", "completion": 5}\n' + line)
+    results = [
+        run_cli("", "extract", str(file)),
+        subprocess.run(
+            [sys.executable, "-m", "empo_serve", "score", "extract"],
+            input=file.read_bytes(),
+            capture_output=True,
+            timeout=100,
+            check=False,
+        ),
+    ]
+    for result in results:
+        assert result.returncode == 1
+        rows = [json.loads(row) for row in result.stdout.splitlines()]
+        assert [row.get("answer") for row in rows] == [None, "Paris", None, "Paris"]
+        assert [list(row) == ["error"] for row in rows] == [True, False, True, False]
+
+
+def test_a_file_that_is_not_there_is_bad_usage(tmp_path: Path) -> None:
+    result = run_cli("", "pairs", str(tmp_path / "none"))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "No such file" in result.stderr
