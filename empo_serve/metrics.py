@@ -117,7 +117,7 @@ class Metrics:
         )
         self.score_seconds = Histogram(
             "empo_score_seconds",
-            "Extraction, clustering and entropy of one group",
+            "Extraction, clustering and entropy of one group, with all waiting for it",
             buckets=_LATENCY,
             registry=r,
         )

@@ -132,6 +132,8 @@ def probability_of_yes(logprobs: Mapping[str, float]) -> float | None:
 
 
 def _text(question: str, a: str, b: str) -> str:
+    # On one line each: an answer must not look like the next line of the form.
+    question, a, b = (" ".join(text.split()) for text in (question, a, b))
     text = f"Question: {question}\nFirst answer: {a}\nSecond answer: {b}"
     # Lone surrogates are no text for a tokenizer.
     return text.encode("utf-8", "replace").decode("utf-8")
