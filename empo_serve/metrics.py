@@ -123,12 +123,32 @@ class Metrics:
         )
         self.score_seconds = Histogram(
             "empo_score_seconds",
-            "Extraction, clustering and entropy of one group",
+            "Extraction, clustering and entropy of one group, with all waiting for it",
             buckets=_LATENCY,
             registry=r,
         )
         self.scorer_restarts = Counter(
             "empo_scorer_restarts_total", "Restarts of the scorer process", registry=r
+        )
+        self.judge_takes_part = Gauge(
+            "empo_judge_takes_part",
+            "1 while a language model helps to decide which answers are the same",
+            registry=r,
+        )
+        self.judge_precision = Gauge(
+            "empo_judge_precision",
+            "Precision of the judge on the bundled pairs; 0 when it found none the same",
+            registry=r,
+        )
+        self.judge_recall = Gauge(
+            "empo_judge_recall", "Recall of the judge on the bundled pairs", registry=r
+        )
+        self.judge_pairs = Counter(
+            "empo_judge_pairs_total",
+            "Pairs of answers that the judge was asked about, by outcome (same, different, "
+            "unusable, failed); what it is remembered to have said does not count",
+            ["outcome"],
+            registry=r,
         )
         self.band_decisions = Counter(
             "empo_band_decisions_total",
@@ -244,6 +264,8 @@ class Metrics:
             ("learn", "error"),
         ):
             self.dropped.labels(stage=stage, reason=reason)
+        for outcome in ("same", "different", "unusable", "failed"):
+            self.judge_pairs.labels(outcome=outcome)
         for decision in BandDecision:
             self.band_decisions.labels(decision=decision.value)
         for group_state in GroupState:

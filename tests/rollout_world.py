@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,14 @@ class World:
         num_engines: int = 2,
         control_timeout_s: float = 5.0,
         base_name: str | None = None,
+        keep: Sequence[str] = (),
     ):
         self.directory = directory
         self.servers = [FakeServer() for _ in range(num_engines)]
         self.warmed: list[tuple[str, int]] = []
         self._control_timeout_s = control_timeout_s
         self._base_name = base_name
+        self._keep = keep
 
     async def start(self) -> None:
         for server in self.servers:
@@ -85,7 +88,7 @@ class World:
             await self._publish(None, seed=None)
         await self.registry.open()
         self.rollout = self.new_rollout()
-        await self.rollout.start()
+        await self.rollout.start(self._keep)
         for client in self.engines.clients:
             await self.bring_up(client)
 

@@ -44,8 +44,7 @@ class LoadedVersions:
 
     def expect(self, adapter: AdapterVersion) -> Loaded:
         """Before any engine is up: a version that each engine gets when it comes up."""
-        loaded = self.by_version[adapter.version] = Loaded(adapter)
-        return loaded
+        return self.by_version.setdefault(adapter.version, Loaded(adapter))
 
     @asynccontextmanager
     async def holding(self, adapter: AdapterVersion) -> AsyncIterator[Loaded]:

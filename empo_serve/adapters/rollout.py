@@ -100,8 +100,8 @@ class Rollout:
 
     # Engines.
 
-    async def start(self) -> None:
-        """Read from the registry what is live and pinned; load nothing yet."""
+    async def start(self, keep: Sequence[str] = ()) -> None:
+        """Read what is live and pinned; load nothing yet. The versions `keep` stay loaded."""
         self._pinned = await read_setting(self._database, _PINNED)
         live = await self._registry.live()
         if live is None:
@@ -112,6 +112,8 @@ class Rollout:
         self._live.holds += 1
         for adapter in await self._registry.recently_live(self._keep_loaded):
             self._loaded.expect(adapter)
+        for version in keep:
+            self._loaded.expect(await self._registry.get(version)).holds += 1
 
     async def load_all(self, client: EngineClient) -> None:
         """Tell an engine that just started every version that should be loaded."""

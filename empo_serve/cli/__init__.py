@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     score.add_argument("kind", choices=["groups", "pairs", "extract"])
     score.add_argument("file", nargs="?", default="-", metavar="FILE", help="default: stdin")
-    score.add_argument("--equivalence", choices=["auto", "rules", "embedding"])
+    score.add_argument("--equivalence", choices=["auto", "rules", "embedding", "nli", "judge"])
     score.set_defaults(run=_score)
 
     adapters = commands.add_parser("adapters", help="adapter versions of a running server")

@@ -147,6 +147,9 @@ def status(options: argparse.Namespace) -> int:
         ("learning", doing),
         ("groups", ", ".join(f"{n} {s.lower()}" for s, n in counts.items() if n) or "none yet"),
     ]
+    if judge := answer["judge"]:
+        part = "takes part" if judge["takes_part"] else "takes no part"
+        rows.append(("judge", f"{judge['model']} {part}: {judge['check']}"))
     if last is not None:
         text = f"{last['update_id']}: {last['state'].lower()} {last['version'] or ''}"
         rows.append(("last update", text))

@@ -126,24 +126,32 @@ class EngineClient:
             raise EngineUnavailable(f"the engine at {self.url} does not tokenize: {e!r}") from e
 
     async def first_token_logprobs(
-        self, query: Query, engine_name: str, num: int = 5
+        self,
+        query: Query,
+        engine_name: str,
+        num: int = 5,
+        priority: int = BACKGROUND_PRIORITY,
     ) -> dict[str, float]:
-        """The most likely first tokens of an answer and their log-probabilities."""
+        """The most likely first tokens of an answer and their log-probabilities. Raises
+        EngineError."""
         body = query.prompt | {
             "model": engine_name,
             "temperature": 1.0,
             "max_tokens": 1,
-            "priority": BACKGROUND_PRIORITY,
+            "priority": priority,
         }
         body |= (
             {"logprobs": True, "top_logprobs": num} if query.route == "chat" else {"logprobs": num}
         )
-        choice = (await self._json(query.route, body))["choices"][0]
-        if query.route == "chat":
-            return {
-                t["token"]: t["logprob"] for t in choice["logprobs"]["content"][0]["top_logprobs"]
-            }
-        return dict(choice["logprobs"]["top_logprobs"][0])
+        answer = await self._json(query.route, body)
+        try:
+            logprobs = answer["choices"][0]["logprobs"]
+            if query.route == "chat":
+                top = logprobs["content"][0]["top_logprobs"]
+                return {t["token"]: float(t["logprob"]) for t in top}
+            return dict(logprobs["top_logprobs"][0])
+        except (KeyError, IndexError, TypeError, ValueError) as e:
+            raise EngineError(f"the engine sent no log-probabilities: {e!r}") from e
 
     async def health(self, timeout_s: float = 10.0) -> Health:
         try:

@@ -144,7 +144,8 @@ class Pipeline:
         group = SampledGroup(
             request.query, adapter.version, drafts.prompt_token_ids, drafts.samples
         )
-        return Uncertainty(group, await self._score(request.query.question, group.samples))
+        score = await self._score(request.query.question, group.samples, urgent=True)
+        return Uncertainty(group, score)
 
     def offer(self, request: UserRequest) -> None:
         """Hand an answered request to the cold path, if it may be learned from. Never waits."""
@@ -245,9 +246,11 @@ class Pipeline:
             self._metrics.samples.labels(outcome=outcome).inc()
         return SampledGroup(query, drafts.version, drafts.prompt_token_ids, drafts.samples), score
 
-    async def _score(self, question: str, samples: tuple[Sample, ...]) -> GroupScore:
+    async def _score(
+        self, question: str, samples: tuple[Sample, ...], urgent: bool = False
+    ) -> GroupScore:
         with self._metrics.score_seconds.time():
-            return await self._scorer.score_completions(question, samples)
+            return await self._scorer.score_completions(question, samples, urgent)
 
 
 def _share(query_id: str) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from empo_serve.semantics.normalize import normalize
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -15,12 +17,17 @@ class Verdict:
     method: str
 
 
+UNDECIDED = Verdict(None, "undecided")  # nothing to say
+
+
 class Equivalence(Protocol):
     """Decides whether two answers to one question say the same.
 
     Symmetric in each pair, true of an answer and itself, and never true of an empty answer.
     It does not promise to be transitive: `cluster.semantic_ids` copes with that.
     Text that is hostile (huge, deeply nested, not valid Unicode) gets a verdict, not an exception.
+    Who is not sure says None, and leaves it to others: only the last one's None counts as different
+    (`cascade.Cascade`).
     """
 
     def load(self) -> None:
@@ -34,3 +41,12 @@ class Equivalence(Protocol):
 
     def close(self) -> None:
         """Free workers; the object must not be used afterwards."""
+
+
+def without_model(a: str, b: str) -> Verdict | None:
+    """The verdict on two final answers where no model has to be asked: one is empty, or equal."""
+    if not a or not b:
+        return Verdict(False, "empty")
+    if a == b or (normalize(a) and normalize(a) == normalize(b)):
+        return Verdict(True, "exact")
+    return None

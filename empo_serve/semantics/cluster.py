@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from empo_serve.semantics.base import Equivalence
 
+Order = Literal["frequency", "reference"]
 
-def semantic_ids(question: str, answers: Sequence[str], equivalence: Equivalence) -> list[int]:
+
+def semantic_ids(
+    question: str, answers: Sequence[str], equivalence: Equivalence, order: Order = "frequency"
+) -> list[int]:
     """Cluster ids of `answers`, numbered 0, 1, ... in order of first appearance.
 
-    First match against representatives, which are taken most frequent first, then by text: the
-    partition does not depend on the order of the samples, even where the equivalence is not
-    transitive. Equal texts are compared once. An answer without text is never equal to anything,
-    not even to another one: each gets a cluster of its own.
+    Each answer joins the first representative that says the same, or else becomes one itself; the
+    `order` is in which they take their turns. "frequency": the most frequent text first, then by
+    text, so the partition does not depend on the order of the samples, even where the equivalence
+    is not transitive. "reference": in order of arrival, as the published implementations do it
+    (EMPO's verl code, lm-polygraph), for comparisons with them.
+
+    Equal texts are compared once. An answer without text is never equal to anything, not even to
+    another one: each gets a cluster of its own.
     """
     texts = [answer.strip() for answer in answers]
     counts = Counter(text for text in texts if text)
-    waiting = sorted(counts, key=lambda text: (-counts[text], text))
+    waiting = list(counts)  # in order of arrival
+    if order == "frequency":
+        waiting.sort(key=lambda text: (-counts[text], text))
     representative: dict[str, str] = {}
     while waiting:
         leader, *others = waiting

@@ -30,7 +30,8 @@ _NEGATION = re.compile(
 
 
 class EmbeddingEquivalence:
-    """Same when the cosine similarity reaches `embedding_threshold` and no guard objects.
+    """Same when the cosine similarity reaches `embedding_threshold` and no guard objects, different
+    when a guard knows better, else None.
 
     Raises StartupError when sentence-transformers or the model is missing.
     """
@@ -79,7 +80,8 @@ class EmbeddingEquivalence:
         for i in open_pairs:
             a, b = pairs[i]
             cosine = float(vector[texts[a]] @ vector[texts[b]])
-            verdicts[i] = Verdict(cosine >= self._threshold, "embedding")
+            # Below it the texts may still say the same in other words.
+            verdicts[i] = Verdict(cosine >= self._threshold or None, "embedding")
         return [verdict for verdict in verdicts if verdict is not None]
 
     def close(self) -> None:
@@ -88,7 +90,8 @@ class EmbeddingEquivalence:
 
 def guard(question: str, a: str, b: str) -> Verdict | None:
     """A verdict where similarity must not decide: equal or short texts, and texts that differ in a
-    number, a name, a negation, the order of their common words, or a word or two."""
+    number, a name, a negation, the order of their common words, or a word or two. Short texts may
+    still say the same (None)."""
     if not a or not b:
         return Verdict(False, "empty")
     one, other = normalize(a), normalize(b)
@@ -96,7 +99,7 @@ def guard(question: str, a: str, b: str) -> Verdict | None:
         return Verdict(True, "exact")
     tokens_a, tokens_b = words(one), words(other)
     if min(len(tokens_a), len(tokens_b)) <= _SHORT or options(question):
-        return Verdict(False, "short")
+        return Verdict(None, "short")
     if _numbers(tokens_a) != _numbers(tokens_b):
         return Verdict(False, "guard_number")
     if len(_NEGATION.findall(a)) % 2 != len(_NEGATION.findall(b)) % 2:

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, NoReturn, TextIO
 
 from empo_serve.config import SemanticsSection
+from empo_serve.errors import ScorerError
 from empo_serve.semantics.extract import extract_answer
+from empo_serve.semantics.judge import Ask
 from empo_serve.semantics.scorer import Scorer
 
 Kind = Literal["groups", "pairs", "extract"]
@@ -21,20 +23,23 @@ def run(
     out: TextIO,
     section: SemanticsSection,
     band: Band | None = None,
+    ask: Ask | None = None,
 ) -> int:
     """Add the result of each line to it and write it to `out` at once.
 
     A line that cannot be used becomes {"error": ...} in its place, and the exit code is then 1.
-    `band` gives a group's band decision from its semantic ids and answers. Raises StartupError when
-    a part that `section` asks for is not installed.
+    `band` gives a group's band decision from its semantic ids and answers; `ask` asks the judge.
+    Raises StartupError when a part that `section` asks for is not installed.
     """
-    scorer = None if kind == "extract" else Scorer(section)
+    scorer = None if kind == "extract" else Scorer(section, ask)
     exit_code = 0
     try:
+        if scorer is not None and section.equivalence in ("embedding", "nli"):
+            scorer.equivalence.load()  # a model that does not load is told before the first line
         for line in lines:
             try:
                 result = _dump(_process(kind, _object(line), scorer, band))
-            except (ValueError, RecursionError) as e:
+            except (ValueError, RecursionError, ScorerError) as e:
                 exit_code = 1
                 result = _dump({"error": str(e) or type(e).__name__})
             out.write(result + "\n")

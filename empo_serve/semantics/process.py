@@ -16,6 +16,7 @@ from typing import Any
 from empo_serve.config import SemanticsSection
 from empo_serve.errors import ScorerError, StartupError
 from empo_serve.niceness import give_way
+from empo_serve.semantics.judging import Judge
 from empo_serve.types import GroupScore, Sample
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ _MAX_REPLY_BYTES = 64 * 2**20
 _NICE = 10
 _MAX_BACKOFF_S = 30.0
 _STARTUP_TIMEOUT_S = 300.0  # loading an embedding model from a slow disk
+_MAX_GROUPS = 256  # in here at once; background work brings a few, users may bring any number
 
 
 class ScorerProcess:
@@ -31,13 +33,21 @@ class ScorerProcess:
 
     A child that hangs, dies or answers nonsense costs the group it held, which raises ScorerError;
     groups that wait go to its successor. `on_restart` is called at each restart.
+
+    Where the child needs a judge it gives the group back, so that others have their turn while the
+    judge waits for room in the engine, and the group comes again with what the judge said.
     """
 
     def __init__(
-        self, section: SemanticsSection, on_restart: Callable[[], None] = lambda: None
+        self,
+        section: SemanticsSection,
+        on_restart: Callable[[], None] = lambda: None,
+        judge: Judge | None = None,
     ) -> None:
         self._section = section
         self._on_restart = on_restart
+        self._judge = judge
+        self._num_groups = 0
         self._child: Process | None = None
         self._is_ready = asyncio.Event()
         self._startup_error: str | None = None
@@ -60,16 +70,32 @@ class ScorerProcess:
         if self._startup_error:
             raise StartupError(self._startup_error)
 
-    async def score_completions(self, question: str, samples: Sequence[Sample]) -> GroupScore:
-        """Raises ScorerError when this group cannot be scored."""
+    async def score_completions(
+        self, question: str, samples: Sequence[Sample], urgent: bool = False
+    ) -> GroupScore:
+        """`urgent`: a user waits for it. Raises ScorerError when this group cannot be scored."""
+        judge = self._judge if self._judge is not None and self._judge.takes_part else None
+        judged: list[tuple[str, str, float | None]] = []
         request = {
             "question": question,
             "completions": [sample.text for sample in samples],
             "truncated": [sample.is_truncated for sample in samples],
             "mean_logprobs": [sample.mean_logprob for sample in samples],
+            "judged": None if judge is None else judged,
         }
-        async with self._turn:
-            return await self._ask(await self._living_child(), request)
+        if self._num_groups >= _MAX_GROUPS:
+            raise ScorerError(f"{_MAX_GROUPS} groups wait for the scorer already")
+        self._num_groups += 1
+        try:
+            while "score" not in (reply := await self._take_turn(request)):
+                if judge is None:
+                    raise ScorerError("there is no judge to ask")
+                pairs = [(a, b) for a, b in reply["unjudged"]]
+                said = await judge.ask(question, pairs, urgent)
+                judged += [(a, b, p) for (a, b), p in zip(pairs, said, strict=True)]
+        finally:
+            self._num_groups -= 1
+        return _group_score(reply["score"])
 
     async def close(self) -> None:
         """End the child: at once when it is idle or hangs, its group's caller gets ScorerError."""
@@ -80,6 +106,10 @@ class ScorerProcess:
             self._keeper = None
         self._child = None
         self._is_ready.set()
+
+    async def _take_turn(self, request: dict[str, Any]) -> dict[str, Any]:
+        async with self._turn:
+            return await self._ask(await self._living_child(), request)
 
     async def _living_child(self) -> Process:
         while True:
@@ -92,7 +122,7 @@ class ScorerProcess:
                 return self._child
             self._abandon(self._child)  # it died while idle: no group has to pay for that
 
-    async def _ask(self, child: Process, request: dict[str, Any]) -> GroupScore:
+    async def _ask(self, child: Process, request: dict[str, Any]) -> dict[str, Any]:
         assert child.stdin is not None
         assert child.stdout is not None
         self._next_id += 1
@@ -117,7 +147,7 @@ class ScorerProcess:
             raise ScorerError(f"the scorer died while scoring: {e}") from e
         if "error" in reply:
             raise ScorerError(f"the group could not be scored: {reply['error']}")
-        return _group_score(reply["score"])
+        return reply
 
     def _abandon(self, child: Process) -> None:
         if child is self._child:

@@ -3,8 +3,11 @@
     python -m empo_serve.semantics.scorer '{"equivalence": "auto", ...}'
 
 The child reads one JSON object per line: {"id", "question", "completions", "truncated",
-"mean_logprobs"}, and answers each with {"id", "score"} or {"id", "error"}. Its first line is
-{"ready": true}, or {"ready": false, "error"} and exit code 1. It ends when its input ends.
+"mean_logprobs", "judged"}, and answers each with {"id", "score"}, {"id", "error"}, or
+{"id", "unjudged": [[a, b], ...]}: then the same group has to come again, with those pairs in
+"judged": [[a, b, probability or null], ...]. "judged": null says that no judge takes part. So the
+child never waits for a model that it does not hold itself. Its first line is {"ready": true}, or
+{"ready": false, "error"} and exit code 1. It ends when its input ends.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import Any, BinaryIO
 
 from empo_serve.config import SemanticsSection
 from empo_serve.errors import StartupError
+from empo_serve.semantics.cache import CachedEquivalence
 from empo_serve.semantics.cascade import make_equivalence
 from empo_serve.semantics.cluster import semantic_ids
 from empo_serve.semantics.entropy import (
@@ -30,6 +34,7 @@ from empo_serve.semantics.entropy import (
     semantic_entropy,
 )
 from empo_serve.semantics.extract import extract_answer
+from empo_serve.semantics.judge import Ask, JudgeEquivalence, Told, Unjudged
 from empo_serve.types import GroupScore
 
 ESTIMATORS = {"plugin": semantic_entropy, "miller_madow": miller_madow_entropy}
@@ -38,12 +43,23 @@ ESTIMATORS = {"plugin": semantic_entropy, "miller_madow": miller_madow_entropy}
 class Scorer:
     """Extraction, clustering and entropy with one equivalence. Not for several threads.
 
+    `equivalence.calls` counts the pairs that were compared. `ask` asks the judge, if there is one.
     Raises StartupError when a part that `section` asks for is not installed.
     """
 
-    def __init__(self, section: SemanticsSection) -> None:
-        self.equivalence = make_equivalence(section)
+    def __init__(self, section: SemanticsSection, ask: Ask | None = None) -> None:
+        self._judge = None if ask is None else JudgeEquivalence(section.judge_threshold, ask)
+        self._judge_decides = section.equivalence == "judge"
+        self.equivalence = CachedEquivalence(make_equivalence(section, self._judge))
         self._entropy = ESTIMATORS[section.entropy_estimator]
+
+    def let_judge(self, takes_part: bool) -> None:
+        """Does the judge take part from now on? Where nobody else decides it always does."""
+        if self._judge is None or self._judge_decides:
+            return
+        if self._judge.takes_part != takes_part:
+            self._judge.takes_part = takes_part
+            self.equivalence.clear()
 
     def score(
         self, question: str, answers: Sequence[str], mean_logprobs: Sequence[float] | None = None
@@ -89,8 +105,9 @@ def main() -> int:
     requests, replies = _protocol_streams()
     _die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the gateway, which closes stdin
+    told = Told()
     try:
-        scorer = Scorer(SemanticsSection.model_validate_json(sys.argv[1]))
+        scorer = Scorer(SemanticsSection.model_validate_json(sys.argv[1]), told)
         scorer.equivalence.load()
     except StartupError as e:
         _send(replies, {"ready": False, "error": str(e)})
@@ -98,23 +115,28 @@ def main() -> int:
     _send(replies, {"ready": True, "pid": os.getpid()})
     try:
         for line in requests:
-            _send(replies, _answer(scorer, line))
+            _send(replies, _answer(scorer, told, line))
     finally:
         scorer.close()
     return 0
 
 
-def _answer(scorer: Scorer, line: bytes) -> dict[str, Any]:
+def _answer(scorer: Scorer, told: Told, line: bytes) -> dict[str, Any]:
     request_id = None
     try:
         request = json.loads(line)
         request_id = request["id"]
+        judged = request.get("judged")
+        scorer.let_judge(judged is not None)
+        told.answers = {(a, b): probability for a, b, probability in judged or ()}
         score = scorer.score_completions(
             request["question"],
             request["completions"],
             request["truncated"],
             request.get("mean_logprobs"),
         )
+    except Unjudged as e:
+        return {"id": request_id, "unjudged": e.pairs}
     except Exception as e:
         # One group must not cost the others their scorer: it is reported and counted by the parent.
         return {"id": request_id, "error": f"{type(e).__name__}: {e}"}

@@ -284,6 +284,15 @@ class LearningStatus(_Ours):
     groups_per_update: int
 
 
+class JudgeStatus(_Ours):
+    """The language model that decides which answers mean the same, if it can."""
+
+    model: str
+    takes_part: bool
+    check: str
+    """How it did on pairs whose label is known."""
+
+
 class Status(_Ours):
     """Everything at a glance."""
 
@@ -291,6 +300,7 @@ class Status(_Ours):
     model: str
     data_dir: str
     engine: EngineStatus
+    judge: JudgeStatus | None
     ready: bool
     not_ready_reason: str | None
     live: str | None

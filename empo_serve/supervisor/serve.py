@@ -25,15 +25,12 @@ from empo_serve.config import Config
 from empo_serve.db.data_dir import DataDir, model_identity
 from empo_serve.db.database import Database
 from empo_serve.engine.admission import Admission
-from empo_serve.engine.managed import (
-    ManagedEngine,
-    free_port,
-    serves_v0_as_base,
-)
+from empo_serve.engine.managed import ManagedEngine, free_port, serves_v0_as_base
 from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.candidates import Candidates
+from empo_serve.pipeline.judging import BASE
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.pipeline.prefixes import Prefixes
 from empo_serve.pipeline.training import Training
@@ -45,6 +42,7 @@ from empo_serve.server.auth import Keyring
 from empo_serve.server.drain import Drain
 from empo_serve.server.keys import Control
 from empo_serve.supervisor.engines import start_engines
+from empo_serve.supervisor.judge import make_judging
 from empo_serve.supervisor.keep_adapters import keep_adapters
 from empo_serve.supervisor.listen import is_loopback, listen, raise_open_file_limit, site, url
 from empo_serve.supervisor.model import (
@@ -125,7 +123,11 @@ class _Server:
         self._rollout = rollout = Rollout(
             registry, engines, database, config.rollout.keep_loaded, metrics, warmer.warm
         )
-        scorer = ScorerProcess(config.semantics, on_restart=metrics.scorer_restarts.inc)
+        self._judging = judging = make_judging(
+            stack, config, engines, admission, rollout, database, metrics
+        )
+        judge = None if judging is None else judging.judge
+        scorer = ScorerProcess(config.semantics, metrics.scorer_restarts.inc, judge)
         sampler = Sampler(config, engines, admission, metrics)
         pipeline = Pipeline(
             config, engines, admission, sampler, rollout, scorer, store, prefixes, metrics
@@ -234,7 +236,7 @@ class _Server:
         model_dir = await prepare_model(config, source, data_dir)
         await publish_v0(config, registry, model_dir)
         await registry.open()
-        await self._rollout.start()
+        await self._rollout.start(keep=[BASE] if config.served_model_judges else [])
 
         stack.push_async_callback(scorer.close)
         scorer.start()  # loads its models while the engine starts
@@ -257,6 +259,9 @@ class _Server:
         )
 
         self._phase = "ready"
+        if self._judging is not None:
+            stack.push_async_callback(self._judging.stop)
+            self._judging.start()
         pipeline.start()
         await updates.start(model_dir)
 
@@ -284,6 +289,7 @@ class _Server:
                 "up": [client.can_serve for client in self._engines.clients],
                 "why_down": self._engines.why_down,
             },
+            "judge": None if self._judging is None else self._judging.status(),
         }
 
 

@@ -141,6 +141,17 @@ def test_uncertainty_and_consensus_on_request(served: list[Served]) -> None:
     assert best.casefold() in body["choices"][0]["message"]["content"].casefold()
 
 
+def test_so_small_a_model_is_found_unfit_to_judge_and_takes_no_part(served: list[Served]) -> None:
+    def checked() -> Any:
+        judge = served[-1].get("/admin/v1/status", admin=True)[1]["judge"]
+        return judge if judge["check"] != "not done yet" else None
+
+    judge = served[-1].until(checked, 200)
+    assert judge["model"] == "v0"
+    assert judge["takes_part"] is False
+    assert "on 40 pairs, 0 without a yes or no" in judge["check"]
+
+
 def test_traffic_becomes_a_version_and_the_swap_fails_and_mixes_nothing(
     served: list[Served],
 ) -> None:

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from typing import Literal, get_args
 
 import pytest
+from tiny_cross_encoder import tiny_cross_encoder
 
 from empo_serve.config import SemanticsSection
 from empo_serve.errors import StartupError
 from empo_serve.semantics.base import Equivalence
 from empo_serve.semantics.cascade import make_equivalence
 from empo_serve.semantics.cluster import semantic_ids
+from empo_serve.semantics.judge import JudgeEquivalence
 
 Method = Literal["rules", "embedding", "auto"]
 QUESTION = "What is the capital of France?"
@@ -52,23 +54,47 @@ def equivalence(request: pytest.FixtureRequest) -> Iterator[Equivalence]:
     judge.close()
 
 
-def test_verdicts_are_symmetric(equivalence: Equivalence) -> None:
+@pytest.fixture(scope="module", params=[*get_args(Method), "nli", "judge"])
+def any_equivalence(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Equivalence]:
+    """Those too whose model here means nothing: the law must not depend on the model."""
+    if request.param == "nli":
+        directory = tmp_path_factory.mktemp("nli") / "model"
+        tiny_cross_encoder(directory, ("contradiction", "neutral", "entailment"), (0, 1, 2))
+        section = SemanticsSection(equivalence="nli", nli_model=str(directory))
+        made = make_equivalence(section)
+    elif request.param == "judge":
+        section = SemanticsSection(equivalence="judge")
+        made = make_equivalence(section, JudgeEquivalence(0.9, of_equal_length))
+    else:
+        made = make_equivalence(SemanticsSection(equivalence=request.param, math_timeout_s=3))
+    made.load()
+    yield made
+    made.close()
+
+
+def of_equal_length(question: str, pairs: list[tuple[str, str]]) -> list[float | None]:
+    return [float(len(a) == len(b)) for a, b in pairs]
+
+
+def test_verdicts_are_symmetric(any_equivalence: Equivalence) -> None:
     pairs = [(a, b) for a in ANSWERS for b in ANSWERS]
-    verdicts = equivalence.same(QUESTION, pairs)
-    back = equivalence.same(QUESTION, [(b, a) for a, b in pairs])
+    verdicts = any_equivalence.same(QUESTION, pairs)
+    back = any_equivalence.same(QUESTION, [(b, a) for a, b in pairs])
     assert len(verdicts) == len(pairs)
     assert verdicts == back
 
 
-def test_an_answer_is_the_same_as_itself(equivalence: Equivalence) -> None:
+def test_an_answer_is_the_same_as_itself(any_equivalence: Equivalence) -> None:
     pairs = [(answer, answer) for answer in ANSWERS if answer.strip()]
-    assert all(verdict.same is True for verdict in equivalence.same(QUESTION, pairs))
+    assert all(verdict.same is True for verdict in any_equivalence.same(QUESTION, pairs))
 
 
-def test_an_empty_answer_is_never_the_same(equivalence: Equivalence) -> None:
+def test_an_empty_answer_is_never_the_same(any_equivalence: Equivalence) -> None:
     for empty in ("", "  ", "I don't know."):
         pairs = [(empty, other) for other in (*ANSWERS, empty)]
-        assert all(verdict.same is False for verdict in equivalence.same(QUESTION, pairs))
+        assert all(verdict.same is False for verdict in any_equivalence.same(QUESTION, pairs))
 
 
 def test_opposites_and_other_names_are_apart(equivalence: Equivalence) -> None:
@@ -95,6 +121,11 @@ def test_hostile_text_gets_a_verdict(equivalence: Equivalence, text: str) -> Non
     assert len(verdicts) == 3
     assert not verdicts[0].same
     assert not verdicts[1].same
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:16]))
+def test_hostile_text_ends_no_model(any_equivalence: Equivalence, text: str) -> None:
+    assert len(any_equivalence.same(text, [(text, "Paris"), (text, text)])) == 2
 
 
 def test_it_works_on_after_hostile_text(equivalence: Equivalence) -> None:

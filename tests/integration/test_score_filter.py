@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from judge_endpoint import honest, judge_endpoint
 
 from empo_serve.config import SemanticsSection
 from empo_serve.semantics.filter import Kind, run
@@ -124,3 +128,123 @@ def test_each_line_is_written_before_the_next_is_read() -> None:
             yield json.dumps({"question": QUESTION, "completion": "Paris"})
 
     assert run("extract", lines(), out, RULES) == 0
+
+
+def run_cli(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "empo_serve", "score", *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+PAIR = {
+    "question": "Why was the bridge closed?",
+    "a": "A lorry had damaged one of the pillars",
+    "b": "A lorry had damaged one of the pillars (in the night)",
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--equivalence", "judge"), "give --set semantics.judge_url=URL"),
+        (("--equivalence", "nli"), "needs semantics.nli_model"),
+    ],
+)
+def test_a_back_end_that_lacks_a_setting_is_bad_usage(
+    arguments: tuple[str, ...], message: str
+) -> None:
+    result = run_cli(json.dumps(PAIR), "pairs", *arguments)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_nli_model_that_is_not_there_is_told_before_the_first_line() -> None:
+    result = run_cli(
+        json.dumps(PAIR), "pairs", "--equivalence", "nli", "--set", "semantics.nli_model=./no/such"
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "empo-serve: semantics.nli_model ./no/such is no directory\n"
+
+
+def test_the_judge_of_an_endpoint_decides_and_its_failure_is_an_error_in_its_place() -> None:
+    with judge_endpoint(honest) as endpoint:
+
+        def rule(question: str, a: str, b: str) -> dict[str, float] | int:
+            return 500 if "fails" in question else honest(question, a, b)
+
+        endpoint.rule = rule
+        lines = [PAIR, PAIR | {"b": "It snowed"}, PAIR | {"question": "What fails?"}, PAIR]
+        result = run_cli(
+            "".join(json.dumps(line) + "\n" for line in lines),
+            *("pairs", "--equivalence", "judge", "--set", f"semantics.judge_url={endpoint.url}"),
+            *("--set", "semantics.judge_model=m"),
+        )
+    assert result.returncode == 1
+    first, second, third, fourth = map(json.loads, result.stdout.splitlines())
+    assert (first["same"], first["method"]) == (True, "judge")
+    assert (second["same"], second["method"]) == (False, "judge")
+    assert list(third) == ["error"]
+    assert "the judge does not answer" in third["error"]
+    assert fourth == first
+    assert "takes part: precision 1.00" in result.stderr
+    questions = [question for question, *_ in endpoint.asked]
+    assert questions.count(PAIR["question"]) == 4  # two pairs, both orders, the last from memory
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (
+            "pairs",
+            {"question": QUESTION, "a": "Paris", "b": "Lyon"},
+            [{"b": None}, {"question": ["q"]}, {"a": 1}, {"b": {}}],
+        ),
+        (
+            "extract",
+            {"question": QUESTION, "completion": "Paris"},
+            [{"completion": None}, {"question": None}, {"completion": ["Paris"]}],
+        ),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_an_error_in_its_place(
+    kind: Kind, good: dict[str, Any], bad: list[dict[str, Any]]
+) -> None:
+    whole = [good | fields for fields in bad]
+    missing = [{k: v for k, v in good.items() if k != field} for field in good]
+    code, results = score(kind, good, *whole, *missing, good)
+    assert code == 1
+    errors = [list(result) == ["error"] for result in results]
+    assert errors == [False, *[True] * (len(whole) + len(missing)), False]
+
+
+def test_bytes_that_are_no_utf_8_spoil_their_own_line_only(tmp_path: Path) -> None:
+    line = json.dumps({"question": QUESTION, "completion": "It is Paris."}).encode()
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(b"\xff\xfe\n" + line + b'\n{"question": "\x80", "completion": 5}\n' + line)
+    results = [
+        run_cli("", "extract", str(file)),
+        subprocess.run(
+            [sys.executable, "-m", "empo_serve", "score", "extract"],
+            input=file.read_bytes(),
+            capture_output=True,
+            timeout=100,
+            check=False,
+        ),
+    ]
+    for result in results:
+        assert result.returncode == 1
+        rows = [json.loads(row) for row in result.stdout.splitlines()]
+        assert [row.get("answer") for row in rows] == [None, "Paris", None, "Paris"]
+        assert [list(row) == ["error"] for row in rows] == [True, False, True, False]
+
+
+def test_a_file_that_is_not_there_is_bad_usage(tmp_path: Path) -> None:
+    result = run_cli("", "pairs", str(tmp_path / "none"))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "No such file" in result.stderr

@@ -102,6 +102,19 @@ async def test_a_hung_child_is_killed_and_replaced() -> None:
         assert not is_running(hung)
 
 
+async def test_groups_beyond_a_bound_are_refused_and_those_that_wait_are_scored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("empo_serve.semantics.process._MAX_GROUPS", 3)
+    async with running() as (scorer, _):
+        waiting = [asyncio.create_task(scorer.score_completions(QUESTION, GROUP)) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(ScorerError, match="3 groups wait"):
+            await scorer.score_completions(QUESTION, GROUP)
+        assert [(await task).num_clusters for task in waiting] == [3, 3, 3]
+        assert (await scorer.score_completions(QUESTION, GROUP)).num_clusters == 3
+
+
 async def test_a_bad_group_is_an_error_and_the_child_lives_on() -> None:
     async with running() as (scorer, restarts):
         with pytest.raises(ScorerError, match="at least one"):

@@ -24,7 +24,7 @@ QUESTION = "What happened in the story?"
 def test_similarity_may_not_decide(a: str, b: str) -> None:
     for verdict in (guard(QUESTION, a, b), guard(QUESTION, b, a)):
         assert verdict is not None
-        assert verdict.same is False
+        assert not verdict.same
 
 
 def test_paraphrases_are_left_to_similarity() -> None:
