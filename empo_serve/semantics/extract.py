@@ -87,12 +87,13 @@ def clean(answer: str) -> str:
     previous = None
     while previous != text:
         previous = text
-        text = re.sub(r"^(?:[-*•]\s+|#+\s+|>\s+)", "", text).strip()
-        text = re.sub(r"(?<![.\\])(?<!\.[A-Z])[.。]$", "", text).strip()
+        text = _LINE_MARK.sub("", text).strip()
+        text = _FULL_STOP.sub("", text).strip()
         for left, right in _PAIRS:
+            if not (text.startswith(left) and text.endswith(right)):
+                continue
             inner = text[len(left) : -len(right)]
-            wrapped = len(text) > len(left) + len(right) and text.startswith(left)
-            if wrapped and text.endswith(right) and left not in inner and right not in inner:
+            if inner and left not in inner and right not in inner:
                 text = inner.strip()
     if bare := _BARE_TEXT.fullmatch(text):
         text = bare[1].strip()
@@ -104,6 +105,8 @@ _PAIRS = (
     ("\\(", "\\)"), ('"', '"'), ("'", "'"), ("“", "”"), ("„", "“"), ("‘", "’"), ("«", "»"),
     ("「", "」"),
 )  # fmt: skip
+_LINE_MARK = re.compile(r"^(?:[-*•]\s+|#+\s+|>\s+)")
+_FULL_STOP = re.compile(r"(?<![.\\])(?<!\.[A-Z])[.。]$")
 _BARE_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit|mbox)\s*\{([^{}]*)\}")
 _LIST_LINE = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from empo_serve.semantics.lists import list_items
 from empo_serve.semantics.questions import fold_word, is_yes_no, options, question_words, words
@@ -129,8 +130,7 @@ def _part(question: str, sentence: str) -> str:
         named = re.findall(rf"\S+ {period[1]}", text, re.I)
         if len(named) == 1:
             return str(named[0])
-    asked = question_words(question)
-    asked |= {_stem(w) for w in asked}
+    asked = _asked_stems(question)
     for copula in _COPULA.finditer(f" {text}", 1):
         left, right = f" {text}"[: copula.start()].strip(), f" {text}"[copula.end() :].strip()
         if not right:
@@ -184,6 +184,13 @@ def _new_words(text: str, asked: frozenset[str]) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=256)
+def _asked_stems(question: str) -> frozenset[str]:
+    asked = question_words(question)
+    return asked | {_stem(w) for w in asked}
+
+
+@lru_cache(maxsize=16384)
 def _stem(word: str) -> str:
     folded = fold_word(word)
     return folded[:-2] if len(folded) > 4 and folded.endswith("ed") else folded

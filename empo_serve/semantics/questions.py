@@ -21,6 +21,7 @@ _ORDERED = re.compile(
     r"|alphabetically|chronologically|coordinates?|ordered (pair|triple)|the point|vector)\b",
     re.I,
 )
+_POSSESSIVE = re.compile(r"['’]s?$")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _MAX_QUESTION = 8000  # characters that are looked at; a longer prompt asks at its end
 
@@ -69,6 +70,7 @@ def is_yes_no(question: str) -> bool:
     return not (asked_words[0] in ("can", "could", "will", "would") and asked_words[1:2] == ["you"])
 
 
+@lru_cache(maxsize=256)
 def wants_order(question: str) -> bool:
     """Does the order of the items of a list matter?"""
     return bool(_ORDERED.search(question[-_MAX_QUESTION:]))
@@ -80,10 +82,11 @@ def question_words(question: str) -> frozenset[str]:
     return frozenset(fold_word(w) for w in _WORD.findall(question[-_MAX_QUESTION:]))
 
 
+@lru_cache(maxsize=16384)
 def fold_word(word: str) -> str:
     """Case, accents, possessive and a plural s do not make another word."""
     word = without_accents(word.casefold())
-    word = re.sub(r"['’]s?$", "", word)
+    word = _POSSESSIVE.sub("", word)
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
