@@ -162,8 +162,9 @@ class SemanticsSection(Section):
     embedding_model: str = "demo"
     """Directory or hub id of a sentence-transformers model. "demo" is all-MiniLM-L6-v2 from the
     [demo] extra."""
-    embedding_threshold: float = Field(0.9, gt=0, le=1)
-    """Cosine similarity from which two answers are the same."""
+    embedding_threshold: float = Field(0.57, gt=0, le=1)
+    """Similarity, in the light of the question, from which two answers without a conflict are the
+    same."""
     math_timeout_s: float = Field(2.0, gt=0)
     """Wall clock for one comparison of mathematics; after it, its worker is killed."""
     math_workers: int = Field(1, ge=1)

@@ -6,7 +6,14 @@ import re
 from functools import lru_cache
 
 from empo_serve.semantics.lists import list_items
-from empo_serve.semantics.questions import fold_word, is_yes_no, options, question_words, words
+from empo_serve.semantics.questions import (
+    fold_word,
+    is_open,
+    is_yes_no,
+    options,
+    question_words,
+    words,
+)
 from empo_serve.semantics.sentences import (
     after_hedge,
     is_chatter,
@@ -69,6 +76,7 @@ _NUMBER_QUESTION = re.compile(
     r"|\b(?:price|sum|product|total|average|number of|percent|cost|profit|remaining|difference)\b",
     re.I,
 )
+_MAX_STATEMENT = 4  # sentences
 _EQUATION = re.compile(r"(?<![<>=!:])=(?![=>])")
 _ASSIGNMENT = re.compile(r"\b([A-Za-z])\s*=\s*")
 
@@ -108,6 +116,8 @@ def answer_in_prose(question: str, text: str) -> str:
         return ""
     if options(question):
         return " ".join(kept)
+    if is_open(question):
+        return " ".join(kept) if len(kept) < _MAX_STATEMENT else kept[0]
     if is_yes_no(question):
         return kept[0]
     if len(kept) > 1 and (wants_number or _is_conclusion(kept[-1])):

@@ -21,6 +21,15 @@ _ORDERED = re.compile(
     r"|alphabetically|chronologically|coordinates?|ordered (pair|triple)|the point|vector)\b",
     re.I,
 )
+_OPEN = re.compile(
+    r"\bwhy\b|\bhow (?:do|does|did|can|could|would|should|is|are|was|were|come)\b"
+    r"(?!.*\b(?:say|spell(?:ed|t)?|called?|pronounced?|written|write|translated?)\b)"
+    r"|\bwhat (?:happens|happened|(?:would|will) happen|causes?|caused|makes?|made)\b"
+    r"|\bwhat (?:do|does|did|should|had|has|have)\b.*\b(?:do|mean|decided?|done|teach)\b"
+    r"|\bdifferences?\b(?=.* between\b)|\bdiffer\b|\bexplain\b|\bdescribe\b|\bthe moral\b"
+    r"|\bwho\b.*\bwhom\b",
+    re.I | re.S,
+)
 _POSSESSIVE = re.compile(r"['’]s?$")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _MAX_QUESTION = 8000  # characters that are looked at; a longer prompt asks at its end
@@ -68,6 +77,14 @@ def is_yes_no(question: str) -> bool:
     if not asked_words or not _AUXILIARY.match(asked_words[0]) or "or" in asked_words:
         return False
     return not (asked_words[0] in ("can", "could", "will", "would") and asked_words[1:2] == ["you"])
+
+
+@lru_cache(maxsize=256)
+def is_open(question: str) -> bool:
+    """Does the question want a statement (a cause, a way, a difference) rather than a value?"""
+    return bool(_OPEN.search(question[-_MAX_QUESTION:])) and not (
+        options(question) or is_yes_no(question)
+    )
 
 
 @lru_cache(maxsize=256)
