@@ -25,6 +25,7 @@ _WORD_DAY = re.compile(
     r"|eleventh|twelfth|\w+teenth|twentieth|thirtieth)\b",
     re.I,
 )
+_IN_DIGITS = re.compile(r"(?<![\d/.])(\d{1,2})[/.](\d{1,2})[/.](\d{4})(?![\d/])")
 _CLOCK = re.compile(
     r"\b(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?!\d)|\b(?P<bare>\d{1,2})(?= ?[ap]\.?m\b)"
     r"|\b(?P<word>half past|quarter past|quarter to) (?P<of>\w+)",
@@ -39,6 +40,8 @@ def parse_date(text: str) -> tuple[int | None, int, int | None] | None:
     if len(text) > 300:
         return None
     text = _WORD_DAY.sub(_ordinal_digits, text)
+    if len(digits := _IN_DIGITS.findall(text)) == 1:
+        return _date_in_digits(*map(int, digits[0]))
     for pattern in _DATES:
         found = list(pattern.finditer(text))
         if len(found) > 1:
@@ -73,6 +76,13 @@ def parse_time(text: str) -> int | None:
     if _MORNING.search(text) and minutes >= 12 * 60:
         minutes -= 12 * 60
     return minutes
+
+
+def _date_in_digits(first: int, second: int, year: int) -> tuple[int, int, int] | None:
+    """None where both could be the month: "4/7/1999" is in July or in April."""
+    if first == second or first > 12 >= second:
+        return year, second, first
+    return (year, first, second) if second > 12 >= first else None
 
 
 def _month_number(name: str) -> int:

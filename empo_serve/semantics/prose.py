@@ -77,6 +77,10 @@ _NUMBER_QUESTION = re.compile(
     re.I,
 )
 _MAX_STATEMENT = 4  # sentences
+_WHO = re.compile(
+    r"\b(?i:who|whom|which of|which one|wer|qui|qui[eé]n)\b"
+    r"(?!['’]?s?(?: is| was| are| were)? [A-Z])"
+)
 _EQUATION = re.compile(r"(?<![<>=!:])=(?![=>])")
 _ASSIGNMENT = re.compile(r"\b([A-Za-z])\s*=\s*")
 
@@ -141,10 +145,13 @@ def _part(question: str, sentence: str) -> str:
         if len(named) == 1:
             return str(named[0])
     asked = _asked_stems(question)
+    picks_name = bool(_WHO.search(question))
     for copula in _COPULA.finditer(f" {text}", 1):
         left, right = f" {text}"[: copula.start()].strip(), f" {text}"[copula.end() :].strip()
         if not right:
             continue
+        if picks_name and _is_asked_name(left, asked):
+            return left  # "Ravi was in front": one of those that the question names
         if _is_echo(left, asked):
             return _value(_trim(right, asked))
         if not _new_words(_trim(right, asked), asked):
@@ -157,6 +164,12 @@ def _part(question: str, sentence: str) -> str:
     if starting:
         return _trim(starting[1], asked)
     return _value(_trim(text, asked)) if len(words(text)) > 3 else _value(text)
+
+
+def _is_asked_name(left: str, asked: frozenset[str]) -> bool:
+    return all(w[:1].isupper() and w.lower() not in _EMPTY_SUBJECT for w in words(left)) and not (
+        _new_words(left, asked)
+    )
 
 
 def _is_echo(left: str, asked: frozenset[str]) -> bool:

@@ -16,7 +16,8 @@ _YES_NO_HINT = re.compile(
     r"\b(yes or no|yes/no|true or false|true/false|is it true|is it correct)\b", re.I
 )
 _ORDERED = re.compile(
-    r"\b(in order|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
+    r"\b(in order|(?:right|correct|proper|same) order|in (?:the|an|what|which) order"
+    r"|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
     r"|reverse) order|order of|in the order|ordered|sort(ed)?|rank(ed)?|from \w+ to \w+|sequence"
     r"|alphabetically|chronologically|coordinates?|ordered (pair|triple)|the point|vector)\b",
     re.I,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:[A-Z]|St|Mr|Mrs|Ms|Dr|Mt|Jr|Sr|vs|No|Prof|Inc|Ltd|Co|approx|ca|cf|e\.g|i\.e|etc"
+    r"(?:\b(?:[A-Z]|v|St|Mr|Mrs|Ms|Dr|Mt|Jr|Sr|vs|No|Prof|Inc|Ltd|Co|approx|ca|cf|e\.g|i\.e|etc"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|[ap]\.m))\.$"
 )
 _END = re.compile(r"[.!?]+[\"'”»)\]]*(?=\s)|[。！？]+|\n+")
@@ -109,4 +109,6 @@ def after_hedge(sentence: str) -> str:
 def is_unfinished(text: str) -> bool:
     """Does the text break off in the middle of a sentence?"""
     text = text.rstrip()
+    if re.search(r"\b\w(?:,| and| or) \w$", text):
+        return False  # letters: "o, e and a"
     return " " in text and bool(_DANGLING.search(text))

@@ -46,7 +46,7 @@ _STOP = frozenset(
     words(
         "is are was were am do does did can could will would shall should has have had may"
         " might must be been it its they them he she this that the a an of to in on at by for"
-        " and or than with as there one so true false correct yes no answer"
+        " and or than with as there one so true false correct yes no answer you we i"
     )
 )
 
@@ -79,6 +79,8 @@ def polarity(question: str, answer: str) -> bool | None:
             if asked & mine and set(content) & opposite and not set(content) & mine:
                 return _after_subject(question, said, negated)
     known = [w for w in content if w in asked]
+    if len(known) == len(content) and negated and len(said) <= 5:
+        return asked_negated  # "Africa isn't one."
     if known and len(known) >= 0.6 * len(asked) and len(known) >= 0.6 * len(content):
         return negated == asked_negated
     return None
