@@ -37,7 +37,7 @@ _QUALITY = r"(?:(?:final|correct|right|best) )?"
 _MARKER = re.compile(
     r"####[ \t]*"
     rf"|(?:^|(?<=[\s*#.!?(]))(?:(?:the|my|la|die|el) )?{_QUALITY}{_QUALITY}{_WORD_FOR_ANSWER}"
-    r"(?:[ \t]*\**[ \t]*[:：]\**|\**[ \t]+(?:is|would be|must be|ist|est|es|è|é)\b:?)"
+    r"(?:[ \t]*\**[ \t]*[:：]\**|\**[ \t]+(?:is|would be|must be|ist|lautet|est|es|è|é|is)\b:?)"
     r"[ \t]*\**[ \t]*"
     r"|(?:^|(?<=\n))[ \t]*\**A(?:nswer)?\**[ \t]*:\**[ \t]*"
     rf"|(?:^|(?<=\n))#+[ \t]*(?:final )?{_WORD_FOR_ANSWER}[ \t]*:?[ \t]*(?=\n)"
@@ -226,6 +226,8 @@ def _marked(text: str) -> str | None:
         if line in ("$$", "\\[", "```"):
             return rest
         sentence = split_sentences(line)[0]
+        if sentence.count("**") % 2:
+            sentence = re.sub(r"\*\*(?=[.!]?$)", "", sentence)
         if cut := _MARKER_CONTINUES.search(sentence):
             sentence = sentence[: cut.start()]
         return sentence

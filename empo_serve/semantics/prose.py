@@ -186,6 +186,8 @@ def _without_echo(text: str, asked: frozenset[str]) -> str:
     """Of "William Shakespeare wrote Hamlet" only the first words, as Hamlet was asked for."""
     tokens = text.split()
     known = [not _new_words(token, asked) for token in tokens]
+    if len(tokens) == 2 and tokens[0][:1].isdigit():
+        return text  # a quantity with the unit that was asked for
     if known and known[-1] and not known[0]:
         while len(tokens) > 1 and known[len(tokens) - 1]:
             tokens.pop()

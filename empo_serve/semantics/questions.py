@@ -15,6 +15,19 @@ _AUXILIARY = re.compile(
 _YES_NO_HINT = re.compile(
     r"\b(yes or no|yes/no|true or false|true/false|is it true|is it correct)\b", re.I
 )
+# A verb first (German, Dutch, Romance), an inverted subject (French), a particle.
+_FOREIGN_YES_NO = re.compile(
+    r"(?:^|[.!?]\s+)(?:(?:ist|sind|war|waren|hat|haben|kann|können|gibt es|darf|muss|wird|liegt"
+    r"|heeft|zijn|kan|está|están|tiene|tienen|puede|pueden|fue|hay|são|tem|têm|pode|foi|há|sono|può"
+    r"|possono)\s[^?]*\?$"
+    r"|(?:¿\s*(?:es|son|está|están|tiene|tienen|puede|pueden|fue|fueron|hay|vive|viven)\b[^?]*\?$)"
+    r"|(?:è|é)\s[^?]*\?$|est-ce que\b(?![^?]*\b(?:qui|que|où|quand|combien)\b))"
+    r"|^(?!.*\b(?:quel|quelle|quels|quelles|qui|que|où|quand|comment|combien|pourquoi)\b)"
+    r"[^?]*\w-(?:t-)?(?:il|elle|ils|elles|on)\b[^?]*\?$"
+    r"|\bли\b[^?]*\?$|吗[？?]$|^(?!.*[何誰]|.*(?:どこ|いつ|いくつ|どの|どれ|どちら|なに|なん))"
+    r".*(?:です|ます)か[。？?]*$",
+    re.I,
+)
 _ORDERED = re.compile(
     r"\b(in order|(?:right|correct|proper|same) order|in (?:the|an|what|which) order"
     r"|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
@@ -75,6 +88,8 @@ def is_yes_no(question: str) -> bool:
         return True
     asked = [part for part in re.split(r"(?<=[.!?])\s+|\n", question) if part.endswith("?")]
     asked_words = _WORD.findall((asked[-1] if asked else question)[:400].lower())
+    if _FOREIGN_YES_NO.search(question[-_MAX_QUESTION:].strip()):
+        return True
     if not asked_words or not _AUXILIARY.match(asked_words[0]) or "or" in asked_words:
         return False
     return not (asked_words[0] in ("can", "could", "will", "would") and asked_words[1:2] == ["you"])

@@ -18,6 +18,14 @@ _LEADING = re.compile(
     r"(?=$|[\s,.;:!)*。，])",
     re.I,
 )
+# Negation in the languages whose questions `is_yes_no` knows.
+_FOREIGN_NO = re.compile(
+    r"\b(?:nicht|kein\w*|niet|geen|no|nunca|pas|jamais|não|nunca|non|mai|не|нет)\b|ません|ない|不",
+    re.I,
+)
+_FOREIGN = re.compile(
+    r"[¿а-яぁ-ヿ一-鿿]|\b(?:ist|sind|hat|kann|est|une?|la|el|os?|il|een|é|è)\b", re.I
+)
 _FALSE = re.compile(
     r"\b(?:that|this|it|the statement|the claim)(?:['’]s| is) (?:false|not (?:true|correct"
     r"|the case)|incorrect|untrue|wrong)\b",
@@ -42,6 +50,13 @@ _OPPOSITES = (
     ("hot", "cold"),
     ("alive living", "dead"),
 )
+_AUXILIARY = re.compile(
+    r"\s*(?:is|are|was|were|am|do|does|did|can|could|will|would|should|has|have|had|may|might)\b",
+    re.I,
+)
+_FOREIGN_PRONOUNS = frozenset(
+    words("lo la es er sie das c'est c ce il elle en un une ein eine uno una é è isso sim esto это")
+)
 _STOP = frozenset(
     words(
         "is are was were am do does did can could will would shall should has have had may"
@@ -65,7 +80,9 @@ def polarity(question: str, answer: str) -> bool | None:
         return False
     if _TRUE.search(text):
         return True
-    clause = _REASON.split(text.rstrip(" .!"))[0]
+    clause = _REASON.split(text.rstrip(" .!。"))[0]
+    if _FOREIGN.search(question) and not _AUXILIARY.match(question):
+        return _foreign_polarity(question, clause)
     said = [w if w in _STOP else fold(w) for w in words(clause.lower())]
     negated = len(_NEGATION.findall(clause)) % 2 == 1
     content = [w for w in said if w not in _STOP and not _NEGATION.search(w)]
@@ -84,6 +101,16 @@ def polarity(question: str, answer: str) -> bool | None:
     if known and len(known) >= 0.6 * len(asked) and len(known) >= 0.6 * len(content):
         return negated == asked_negated
     return None
+
+
+def _foreign_polarity(question: str, clause: str) -> bool | None:
+    """A short clause that repeats the question says yes, with a negation no."""
+    said = [fold(w) for w in words(clause.lower())]
+    asked = question_words(question)
+    new = [w for w in said if w not in asked and w not in _FOREIGN_PRONOUNS]
+    if _FOREIGN_NO.search(clause):
+        return False if len(said) <= 4 or len(new) <= 1 else None
+    return True if said and not new and len(said) <= 8 else None
 
 
 def _after_subject(question: str, said: list[str], negated: bool) -> bool | None:
