@@ -22,6 +22,7 @@ from empo_serve.semantics.names import only_name, same_name
 from empo_serve.semantics.normalize import has_signs, looks_like_math, normalize
 from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity, same_quantity
 from empo_serve.semantics.numerals import foreign_number
+from empo_serve.semantics.phrases import same_phrase
 from empo_serve.semantics.questions import (
     fold_word,
     is_open,
@@ -178,6 +179,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(is_same, "list")
     if _same_only_name(a, b):
         return Verdict(True, "name")
+    if same_phrase(a.question, a.text, b.text):
+        return Verdict(True, "phrase")
     if a.is_math or b.is_math or a.is_quantity or b.is_quantity:
         return Verdict(None, "undecided")
     if has_signs(a.key) or has_signs(b.key):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from empo_serve.semantics.opposites import marks
 from empo_serve.semantics.questions import fold_word as fold
 from empo_serve.semantics.questions import question_words, words
 
@@ -94,13 +95,38 @@ def polarity(question: str, answer: str) -> bool | None:
         sides = ({fold(w) for w in one.split()}, {fold(w) for w in other.split()})
         for mine, opposite in (sides, sides[::-1]):
             if asked & mine and set(content) & opposite and not set(content) & mine:
-                return _after_subject(question, said, negated)
+                after = _after_subject(question, said, negated)
+                if after is not None:
+                    return after
+    told = _by_opposites(question, clause) if len(said) <= 12 else None
+    if told is not None:
+        return told == (negated == asked_negated)
     known = [w for w in content if w in asked]
     if len(known) == len(content) and negated and len(said) <= 5:
         return asked_negated  # "Africa isn't one."
     if known and len(known) >= 0.6 * len(asked) and len(known) >= 0.6 * len(content):
         return negated == asked_negated
     return None
+
+
+def _by_opposites(question: str, clause: str) -> bool | None:
+    """Whether the clause says the question's word ("rise", "go up") or its opposite ("go down") of
+    the same subject; None when it says neither or both."""
+    subject, _, compared = question.lower().partition(" than ")
+    beside = {fold(w) for w in words(compared)} - {fold(w) for w in words(subject)}
+    asked = question_words(question) - _STOP
+    known = [fold(w) for w in words(clause) if fold(w) in asked]
+    if not known or known[0] in beside:
+        return None
+    asked_marks, said_marks = marks(question), marks(clause)
+    repeated = {line for line, _ in marks(" ".join(known))}
+    found = set()
+    for line in {line for line, _ in asked_marks} & {line for line, _ in said_marks} - repeated:
+        sides_asked = {side for at, side in asked_marks if at == line}
+        sides_said = {side for at, side in said_marks if at == line}
+        if len(sides_asked) == len(sides_said) == 1:
+            found.add(sides_asked == sides_said)
+    return found.pop() if len(found) == 1 else None
 
 
 def _foreign_polarity(question: str, clause: str) -> bool | None:
