@@ -31,6 +31,7 @@ from empo_serve.semantics.questions import (
     wants_order,
     words,
 )
+from empo_serve.semantics.slots import fills_slot
 
 _SHORT = 3  # words
 _TIME_QUESTION = re.compile(r"\b(?:when|what time|at what|date|day|what year|which year)\b", re.I)
@@ -66,7 +67,7 @@ class Reading:
         if _NONE.fullmatch(self.text) and _COUNT_QUESTION.search(self.question[-4000:]):
             return Quantity(Fraction(0), "")
         whole = parse_quantity(self.text)
-        if whole or looks_like_math(self.text):
+        if whole or (looks_like_math(self.text) and not _is_wordy(self.text)):
             return whole
         if len(self.text) >= 400:
             return None
@@ -181,6 +182,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(True, "name")
     if same_phrase(a.question, a.text, b.text):
         return Verdict(True, "phrase")
+    if not is_open(a.question) and fills_slot(a.question, a.text, b.text):
+        return Verdict(True, "slot")
     if a.is_math or b.is_math or a.is_quantity or b.is_quantity:
         return Verdict(None, "undecided")
     if has_signs(a.key) or has_signs(b.key):
@@ -211,6 +214,11 @@ def _same_calendar(a: Reading, b: Reading) -> bool | None:
     if is_calendar_name(a.text) and is_calendar_name(b.text):
         return is_alias(a.question, a.text, b.text)
     return one == other if len(one) == len(other) == 1 else None
+
+
+def _is_wordy(text: str) -> bool:
+    """A sentence with a number in it, such as "it lasts 3/2 hours", and no formula?"""
+    return len(re.findall(r"[a-z]{3,}", text)) > 1 and not re.search(r"[\\^=√{}<>]", text)
 
 
 def _is_for_math(a: Reading, b: Reading) -> bool:
