@@ -165,7 +165,7 @@ class SemanticsSection(Section):
     embedding_threshold: float = Field(0.57, gt=0, le=1)
     """Similarity, in the light of the question, from which two answers without a conflict are the
     same."""
-    math_timeout_s: float = Field(2.0, gt=0)
+    math_timeout_s: float = Field(1.0, gt=0)
     """Wall clock for one comparison of mathematics; after it, its worker is killed."""
     math_workers: int = Field(1, ge=1)
     """Processes for comparisons of mathematics."""

@@ -48,7 +48,7 @@ def fills_slot(question: str, a: str, b: str) -> bool:
         return False
     asked = {stem(w) for w in question_words(question)}
     slot, said = _content(short, asked), _content(long, asked)
-    if not slot or slot != said[-len(slot) :] and slot != said[: len(slot)]:
+    if not slot or (slot != said[-len(slot) :] and slot != said[: len(slot)]):
         return False
     extra = [w for w in said if w not in slot]
     return len(extra) <= 1 and not any(w in DISTINGUISHING or parse_quantity(w) for w in extra)
