@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 from empo_serve.semantics.multiple_choice import chosen_label
 from empo_serve.semantics.prose import answer_in_prose
@@ -18,6 +19,7 @@ from empo_serve.semantics.sentences import after_hedge, is_refusal, split_senten
 from empo_serve.semantics.yes_no import polarity
 
 _MAX_COMPLETION = 100_000  # characters; the answer of a longer one is looked for at its end
+_MAX_CACHED = 1000  # characters of question and completion
 _THINK = re.compile(r"</?think(?:ing)?>", re.I)
 _NEXT_QUESTION = re.compile(
     r"\n\s*(?:\**(?:Q|Question|User|Human|Problem|Exercise|Frage|Pregunta)(?: ?\d+)?\**\s*[:.)]"
@@ -53,6 +55,12 @@ _MARKER_CONTINUES = re.compile(
 
 def extract_answer(question: str, completion: str) -> str:
     """The final answer in `completion`, or "" when there is none (refusal, cut off, empty)."""
+    # The samples of a group repeat each other, and each stage of a comparison reads them again.
+    is_short = len(completion) + len(question) <= _MAX_CACHED
+    return _extract_cached(question, completion) if is_short else _extract(question, completion)
+
+
+def _extract(question: str, completion: str) -> str:
     text = completion[-_MAX_COMPLETION:].replace("\x00", "")
     text = _without_thinking(text).strip()
     if not text:
@@ -77,6 +85,9 @@ def extract_answer(question: str, completion: str) -> str:
             return ""
         return _finish(question, after_hedge(marked))
     return _finish(question, answer_in_prose(question, text))
+
+
+_extract_cached = lru_cache(maxsize=4096)(_extract)
 
 
 def clean(answer: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from empo_serve.semantics.aliases import is_alias
 from empo_serve.semantics.normalize import normalize
@@ -49,6 +50,7 @@ _PRONOUNS = frozenset(
         " because when while"
     )
 )
+_MAX_LENGTH = 200
 _RUN_WORD = re.compile(r"[^\W\d_][\w'’.&-]*")
 _NOT_A_NAME = re.compile(
     r"\b(?:not|never|no|nor|neither|except|but|instead|rather|or|and|und|et|y|nicht|kein|pas|non|sin)\b|n['’]t\b",
@@ -60,6 +62,8 @@ def same_name(question: str, a: str, b: str) -> bool:
     """Is one a surname of the other ("Newton", "Isaac Newton"), or the same with a generic word
     ("the city of Prague"), with a place that the question names ("Paris, France"), by its initials
     ("UN"), or in another language ("Praha")?"""
+    if max(len(a), len(b)) > _MAX_LENGTH:
+        return False
     one, other = _bare(question, a), _bare(question, b)
     if not one or not other or max(len(one), len(other)) > 6:
         return False
@@ -90,7 +94,7 @@ def only_name(question: str, text: str) -> str:
 
     A capital at the start of a sentence counts only where no other name follows.
     """
-    if len(text) > 200 or _NOT_A_NAME.search(text):
+    if len(text) > _MAX_LENGTH or _NOT_A_NAME.search(text):
         return ""
     text = re.sub(r"\([^)]*\)", " ", text)
     asked = question_words(question)
@@ -138,9 +142,8 @@ def _runs(text: str) -> list[tuple[int, str, bool, bool]]:
     return found
 
 
+@lru_cache(maxsize=1024)
 def _bare(question: str, text: str) -> list[str]:
-    if len(text) > 200:
-        return []
     text = re.sub(r"\s*\([^)]*\)$", "", text)
     head, comma, place = text.partition(",")
     asked = question_words(question)

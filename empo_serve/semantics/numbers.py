@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 _SMALL = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
@@ -76,8 +77,11 @@ class Quantity:
 
 def parse_quantity(text: str) -> Quantity | None:
     """The quantity that the whole of `text` is, or None."""
-    if len(text) > _MAX_LENGTH:
-        return None
+    return _parse(text) if len(text) <= _MAX_LENGTH else None
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Quantity | None:
     text = _plain(text)
     if not text:
         return None

@@ -77,6 +77,14 @@ class Reading:
         return only_number(self.text, self.question[-4000:])
 
     @cached_property
+    def date(self) -> tuple[int | None, int, int | None] | None:
+        return parse_date(self.text)
+
+    @cached_property
+    def time(self) -> int | None:
+        return parse_time(self.text)
+
+    @cached_property
     def is_quantity(self) -> bool:
         if parse_quantity(self.text) is not None or self.quantity == Quantity(Fraction(0), ""):
             return True
@@ -116,6 +124,11 @@ class Reading:
     @cached_property
     def _folded(self) -> list[str]:
         return [fold_word(w) for w in words(self.key)]
+
+
+@lru_cache(maxsize=256)
+def asks_when(question: str) -> bool:
+    return bool(_TIME_QUESTION.search(question[-4000:]))
 
 
 read = lru_cache(maxsize=1024)(Reading)
@@ -163,11 +176,11 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(True, "nobody")
     if {a.text, b.text} == {"Yes", "No"}:
         return Verdict(False, "yes_no")
-    if _TIME_QUESTION.search(a.question[-4000:]):
-        for parse in (parse_date, parse_time):
-            one, other = parse(a.text), parse(b.text)
-            if one is not None and other is not None:
-                return Verdict(one == other, "date_time")
+    if asks_when(a.question):
+        if a.date is not None and b.date is not None:
+            return Verdict(a.date == b.date, "date_time")
+        if a.time is not None and b.time is not None:
+            return Verdict(a.time == b.time, "date_time")
     named = _same_calendar(a, b)
     if named is not None:
         return Verdict(named, "date_time")
