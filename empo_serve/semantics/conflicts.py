@@ -74,6 +74,7 @@ _SYNONYMS = tuple(
         "near close",
     )
 )
+_CONSEQUENCE = re.compile(r"(?<=\w{3}), so (?!that\b).*$", re.S)
 _FACTORS = {"double": "2", "doubled": "2", "doubling": "2", "twice": "2", "halve": "0.5",
     "halved": "0.5", "halving": "0.5", "half": "0.5", "triple": "3", "thrice": "3"}  # fmt: skip
 _SAME_WORDS = 0.6  # share of common content words from which only their order can differ
@@ -83,6 +84,10 @@ _EQUAL_FRAME = 0.5  # share of equal words from which two sentences are one with
 def conflict(question: str, a: str, b: str) -> str | None:
     """What kind of difference there is for certain ("number", "negation", ...), or None."""
     a, b = sorted((a, b))  # SequenceMatcher is not symmetric
+    is_why = re.search(r"\bwhy\b", question, re.I)
+    if is_why and not (_CONSEQUENCE.search(a) and _CONSEQUENCE.search(b)):
+        # What one of them concludes, the other may leave unsaid.
+        a, b = _CONSEQUENCE.sub("", a), _CONSEQUENCE.sub("", b)
     tokens_a, tokens_b = words(a.lower()), words(b.lower())
     if _numbers(tokens_a) != _numbers(tokens_b):
         return "number"
@@ -145,10 +150,10 @@ def _roles_differ(question: str, a: str, b: str) -> bool:
     asked = {stem(w) for w in question_words(question)}
     named = {stem(w) for t in (a, b) for w in re.findall(r"(?<!^)\b[A-Z]\w+", t)}
     order_a, order_b = (
-        list(dict.fromkeys(stem(w) for w in words(text) if stem(w) not in _FUNCTION_WORDS))
-        for text in (a, b)
+        [w for w in map(stem, words(text)) if w not in _FUNCTION_WORDS] for text in (a, b)
     )
-    common = set(order_a) & set(order_b)
+    # A word that comes twice has no one place.
+    common = {w for w in order_a if order_a.count(w) == order_b.count(w) == 1}
     if len(common) < _SAME_WORDS * len({*order_a, *order_b}):
         common &= asked | named
     order_a, order_b = [w for w in order_a if w in common], [w for w in order_b if w in common]

@@ -15,6 +15,7 @@ from empo_serve.config import SemanticsSection
 from empo_serve.errors import StartupError
 from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.conflicts import conflict, same_change
+from empo_serve.semantics.contrasts import predicates
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.normalize import looks_like_math, normalize
 from empo_serve.semantics.questions import options, words
@@ -24,6 +25,7 @@ _MAX_LENGTH = 2000  # characters that are embedded
 _MAX_QUESTION = 400  # characters; the model reads 256 tokens in all
 # Share of the question's own vector that is taken off: it makes all answers alike.
 _QUESTION_WEIGHT = 0.7
+_CONTRAST_MARGIN = 0.1  # of sums of two cosines
 
 
 class EmbeddingEquivalence:
@@ -62,7 +64,10 @@ class EmbeddingEquivalence:
 
     def same(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         texts = {a: extract_answer(question, a)[:_MAX_LENGTH] for pair in pairs for a in pair}
-        verdicts = [guard(question, texts[a], texts[b]) for a, b in pairs]
+        verdicts = [
+            self._contrast(question, texts[a], texts[b]) or guard(question, texts[a], texts[b])
+            for a, b in pairs
+        ]
         open_pairs = [i for i, verdict in enumerate(verdicts) if verdict is None]
         if not open_pairs:
             return [verdict for verdict in verdicts if verdict is not None]
@@ -74,17 +79,35 @@ class EmbeddingEquivalence:
             verdicts[i] = Verdict(cosine >= self._threshold or None, "embedding")
         return [verdict for verdict in verdicts if verdict is not None]
 
+    def _contrast(self, question: str, a: str, b: str) -> Verdict | None:
+        """Do both say the same of the two things that the question contrasts, or the reverse?"""
+        one, other = predicates(question, a), predicates(question, b)
+        if one is None or other is None or a == b:
+            return None
+        self.load()
+        said = sorted({*one, *other})
+        vectors = self._vectors("", said)
+        straight, crossed = (
+            sum(float(vectors[x] @ vectors[y]) for x, y in zip(one, ends, strict=True))
+            for ends in (other, other[::-1])
+        )
+        if abs(straight - crossed) < _CONTRAST_MARGIN:
+            return Verdict(None, "contrast")
+        if conflict(question, a, b) in ("number", "negation", "name"):
+            return Verdict(False, "contrast")
+        return Verdict(straight > crossed, "contrast")
+
     def _vectors(self, question: str, answers: Sequence[str]) -> dict[str, Any]:
         """Unit vector of each answer in the light of the question."""
         asked = question[-_MAX_QUESTION:]
-        read = [asked, *(f"{asked} {answer}" for answer in answers)]
+        read = [asked, *(f"{asked} {answer}".strip() for answer in answers)]
         rows = self._model.encode(
             # Lone surrogates are no text for a tokenizer.
             [text.encode("utf-8", "replace").decode("utf-8") for text in read],
             normalize_embeddings=True,
             show_progress_bar=False,
         )
-        said = rows[1:] - _QUESTION_WEIGHT * rows[0]
+        said = rows[1:] - (_QUESTION_WEIGHT if asked else 0) * rows[0]
         said /= (said**2).sum(axis=1, keepdims=True) ** 0.5
         return dict(zip(answers, said, strict=True))
 

@@ -12,7 +12,7 @@ from empo_serve.semantics.questions import fold_word, words
 
 _LINES = """
 rise rose risen increase grow grew grown climb gain raise expand swell soar
-    | fall fell fallen decrease drop shrink shrank decline sink sank reduce contract diminish lower
+    | fall fell fallen decrease drop shrink shrank decline sink sank reduce contract diminish
 more higher high greater large larger big bigger above most highest largest biggest
     | less lower low small smaller little few fewer below least lowest smallest beneath under
 fast faster quick quicker quickly rapid rapidly speed accelerate sooner | slow slower slowly delay

@@ -77,6 +77,7 @@ _NUMBER_QUESTION = re.compile(
     re.I,
 )
 _MAX_STATEMENT = 4  # sentences
+_MIN_STATEMENT = 4  # words
 _WHO = re.compile(
     r"\b(?i:who|whom|which of|which one|wer|qui|qui[eé]n)\b"
     r"(?!['’]?s?(?: is| was| are| were)? [A-Z])"
@@ -120,7 +121,7 @@ def answer_in_prose(question: str, text: str) -> str:
         return ""
     if options(question):
         return " ".join(kept)
-    if is_open(question):
+    if is_open(question) and len(words(text)) >= _MIN_STATEMENT:
         return " ".join(kept) if len(kept) < _MAX_STATEMENT else kept[0]
     if is_yes_no(question):
         return kept[0]

@@ -41,7 +41,7 @@ _OPEN = re.compile(
     r"|\bwhat (?:happens|happened|(?:would|will) happen|causes?|caused|makes?|made)\b"
     r"|\bwhat (?:do|does|did|should|had|has|have)\b.*\b(?:do|mean|decided?|done|teach)\b"
     r"|\bdifferences?\b(?=.* between\b)|\bdiffer\b|\bexplain\b|\bdescribe\b|\bthe moral\b"
-    r"|\bwho\b.*\bwhom\b",
+    r"|\bwho\b.*\bwhom\b|^\W*what (?:is|are) (?:an? )?[a-z]+(?: [a-z]+)?\s*\?",
     re.I | re.S,
 )
 _POSSESSIVE = re.compile(r"['’]s?$")
