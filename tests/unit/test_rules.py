@@ -166,3 +166,39 @@ def test_free_text_is_left_to_others() -> None:
 def test_any_text_gets_one_verdict_in_both_orders(question: str, a: str, b: str) -> None:
     verdict(question, a, b)
     assert verdict(question, a, a).same is bool(read(question, a).text)
+
+
+_NAMES = ("Praha", "Prague", "George W. Bush", "Bush", "the UN", "United Nations", "South Korea")
+_VALUES = ("7", "seven", "sieben", "1/2", "one in two", "12/24/1814", "nine o'clock", "Dienstag")
+_LISTS = (
+    "Ana, Ben",
+    "Ben Bell and Ana Fox",
+    "First you wash, then you dry.",
+    "a-e-o",
+    "o, e and a",
+)
+_FRAMES = (
+    "{}",
+    "It is {}.",
+    "It was the English writer {}.",
+    "They are all made of {}.",
+    "Not {}.",
+)
+_QUESTIONS = (
+    "Who was it?",
+    "Wie viele sind es?",
+    "When was it?",
+    "Is it so?",
+    "How many are there?",
+)
+_answers = st.builds(
+    str.format, st.sampled_from(_FRAMES), st.sampled_from(_NAMES + _VALUES + _LISTS)
+)
+
+
+@given(st.sampled_from(_QUESTIONS), _answers, _answers)
+def test_answers_like_real_ones_get_one_verdict_in_both_orders(
+    question: str, a: str, b: str
+) -> None:
+    verdict(question, a, b)
+    assert verdict(question, a, a).same is bool(read(question, a).text)
