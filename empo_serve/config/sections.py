@@ -177,8 +177,9 @@ class SemanticsSection(Section):
     embedding_model: str = "demo"
     """Directory or hub id of a sentence-transformers model. "demo" is all-MiniLM-L6-v2 from the
     [demo] extra."""
-    embedding_threshold: float = Field(0.9, gt=0, le=1)
-    """Cosine similarity from which two answers are the same."""
+    embedding_threshold: float = Field(0.57, gt=0, le=1)
+    """Similarity, in the light of the question, from which two answers without a conflict are the
+    same."""
     nli_model: str = ""
     """Directory or hub id of a sentence-transformers CrossEncoder trained on NLI (contradiction,
     neutral, entailment), such as "cross-encoder/nli-deberta-v3-base". Empty: none."""
@@ -197,7 +198,7 @@ class SemanticsSection(Section):
     """The judge's probability of "yes" from which two answers are the same. In "auto" the judge
     takes part only if with this threshold it reaches precision 0.95 and recall 0.3 on 40 bundled
     pairs."""
-    math_timeout_s: float = Field(2.0, gt=0)
+    math_timeout_s: float = Field(1.0, gt=0)
     """Wall clock for one comparison of mathematics; after it, its worker is killed."""
     math_workers: int = Field(1, ge=1)
     """Processes for comparisons of mathematics."""

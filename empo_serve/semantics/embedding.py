@@ -1,39 +1,39 @@
 """Equivalence by sentence embeddings, for the free text that rules cannot tell.
 
-Cosine similarity puts "hot" beside "cold" and "the cat chases the dog" beside its reverse. A wrong
-merge trains on a false consensus, a missed one only loses a group, so guards stand before it.
+A wrong merge trains on a false consensus, a missed one only loses a group: `conflicts` stands
+before the similarity.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import re
 from collections.abc import Sequence
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 from empo_serve.config import SemanticsSection
 from empo_serve.errors import StartupError
 from empo_serve.semantics.base import Verdict
+from empo_serve.semantics.conflicts import conflict, same_change
+from empo_serve.semantics.contrasts import predicates
 from empo_serve.semantics.extract import extract_answer
-from empo_serve.semantics.normalize import normalize
-from empo_serve.semantics.numbers import parse_quantity
+from empo_serve.semantics.normalize import looks_like_math, normalize
 from empo_serve.semantics.questions import options, words
 
-_SHORT = 3  # words
+_MIN_WORDS = 3
 _MAX_LENGTH = 2000  # characters that are embedded
-_NEGATION = re.compile(
-    r"\b(?:not|never|no|none|neither|nor|cannot|without|nobody|nothing|unable|false)\b|n['’]t\b",
-    re.I,
-)
+_MAX_QUESTION = 400  # characters; the model reads 256 tokens in all
+# Share of the question's own vector that is taken off: it makes all answers alike.
+_QUESTION_WEIGHT = 0.7
+_CONTRAST_MARGIN = 0.1  # of sums of two cosines
 
 
 class EmbeddingEquivalence:
-    """Same when the cosine similarity reaches `embedding_threshold` and no guard objects, different
-    when a guard knows better, else None.
+    """Same when both texts, read as answers to the question, are similar and nothing conflicts.
 
-    Raises StartupError when sentence-transformers or the model is missing.
+    The similarity is the cosine of the vectors of question and answer, less a share of the
+    question's. Below `embedding_threshold` it says nothing (None): the texts may still mean the
+    same. Raises StartupError when sentence-transformers or the model is missing.
     """
 
     def __init__(self, section: SemanticsSection) -> None:
@@ -64,78 +64,75 @@ class EmbeddingEquivalence:
 
     def same(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         texts = {a: extract_answer(question, a)[:_MAX_LENGTH] for pair in pairs for a in pair}
-        verdicts = [guard(question, texts[a], texts[b]) for a, b in pairs]
+        verdicts = [
+            self._contrast(question, texts[a], texts[b]) or guard(question, texts[a], texts[b])
+            for a, b in pairs
+        ]
         open_pairs = [i for i, verdict in enumerate(verdicts) if verdict is None]
         if not open_pairs:
             return [verdict for verdict in verdicts if verdict is not None]
         self.load()
-        # Lone surrogates are no text for a tokenizer.
-        unique = sorted({texts[side] for i in open_pairs for side in pairs[i]})
+        vectors = self._vectors(question, sorted({texts[x] for i in open_pairs for x in pairs[i]}))
+        for i in open_pairs:
+            a, b = pairs[i]
+            cosine = float(vectors[texts[a]] @ vectors[texts[b]])
+            verdicts[i] = Verdict(cosine >= self._threshold or None, "embedding")
+        return [verdict for verdict in verdicts if verdict is not None]
+
+    def _contrast(self, question: str, a: str, b: str) -> Verdict | None:
+        """Do both say the same of the two things that the question contrasts, or the reverse?"""
+        one, other = predicates(question, a), predicates(question, b)
+        if one is None or other is None or a == b:
+            return None
+        self.load()
+        said = sorted({*one, *other})
+        vectors = self._vectors("", said)
+        straight, crossed = (
+            sum(float(vectors[x] @ vectors[y]) for x, y in zip(one, ends, strict=True))
+            for ends in (other, other[::-1])
+        )
+        if abs(straight - crossed) < _CONTRAST_MARGIN:
+            return Verdict(None, "contrast")
+        if conflict(question, a, b) in ("number", "negation", "name"):
+            return Verdict(False, "contrast")
+        return Verdict(straight > crossed, "contrast")
+
+    def _vectors(self, question: str, answers: Sequence[str]) -> dict[str, Any]:
+        """Unit vector of each answer in the light of the question."""
+        asked = question[-_MAX_QUESTION:]
+        read = [asked, *(f"{asked} {answer}".strip() for answer in answers)]
         rows = self._model.encode(
-            [t.encode("utf-8", "replace").decode("utf-8") for t in unique],
+            # Lone surrogates are no text for a tokenizer.
+            [text.encode("utf-8", "replace").decode("utf-8") for text in read],
             normalize_embeddings=True,
             show_progress_bar=False,
         )
-        vector = dict(zip(unique, rows, strict=True))
-        for i in open_pairs:
-            a, b = pairs[i]
-            cosine = float(vector[texts[a]] @ vector[texts[b]])
-            # Below it the texts may still say the same in other words.
-            verdicts[i] = Verdict(cosine >= self._threshold or None, "embedding")
-        return [verdict for verdict in verdicts if verdict is not None]
+        said = rows[1:] - (_QUESTION_WEIGHT if asked else 0) * rows[0]
+        said /= (said**2).sum(axis=1, keepdims=True) ** 0.5
+        return dict(zip(answers, said, strict=True))
 
     def close(self) -> None:
         self._model = None
 
 
 def guard(question: str, a: str, b: str) -> Verdict | None:
-    """A verdict where similarity must not decide: equal or short texts, and texts that differ in a
-    number, a name, a negation, the order of their common words, or a word or two. Short texts may
-    still say the same (None)."""
+    """A verdict where similarity must not decide: empty or equal texts, options and formulas,
+    texts that conflict, and texts that answer with a direction of change."""
     if not a or not b:
         return Verdict(False, "empty")
     one, other = normalize(a), normalize(b)
     if one and one == other:
         return Verdict(True, "exact")
-    tokens_a, tokens_b = words(one), words(other)
-    if min(len(tokens_a), len(tokens_b)) <= _SHORT or options(question):
+    if options(question) or looks_like_math(a) or looks_like_math(b):
+        return Verdict(None, "formal")
+    if kind := conflict(question, a, b):
+        return Verdict(False, f"conflict_{kind}")
+    changes = same_change(question, a, b)
+    if changes is not None:
+        return Verdict(changes, "direction")
+    if min(len(words(one)), len(words(other))) < _MIN_WORDS:
         return Verdict(None, "short")
-    if _numbers(tokens_a) != _numbers(tokens_b):
-        return Verdict(False, "guard_number")
-    if len(_NEGATION.findall(a)) % 2 != len(_NEGATION.findall(b)) % 2:
-        return Verdict(False, "guard_negation")
-    if _names(a, b, question) != _names(b, a, question):
-        return Verdict(False, "guard_name")
-    if _differ_in_order(tokens_a, tokens_b) or _differ_in_words(tokens_a, tokens_b):
-        return Verdict(False, "guard_word")
     return None
-
-
-def _numbers(tokens: Sequence[str]) -> list[str]:
-    quantities = [parse_quantity(token) for token in tokens if token not in ("second", "one")]
-    return sorted(str(q.value) for q in quantities if q)
-
-
-def _names(text: str, beside: str, question: str) -> list[str]:
-    """Proper nouns in order. At the start of a sentence a capital says nothing by itself."""
-    inner = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z]\w+")
-    known = {w.lower() for t in (text, beside, question) for w in inner.findall(t)}
-    return [w.lower() for w in re.findall(r"\b[A-Z]\w+", text) if w.lower() in known]
-
-
-def _differ_in_order(a: Sequence[str], b: Sequence[str]) -> bool:
-    """Who does what to whom is in the order of the words that both have."""
-    common = {w for w in set(a) & set(b) if len(w) > 2}
-    return [w for w in a if w in common] != [w for w in b if w in common]
-
-
-def _differ_in_words(a: Sequence[str], b: Sequence[str]) -> bool:
-    """The same sentence with a word or two put in another's place says something else."""
-    edits = [
-        op for op in SequenceMatcher(None, a, b, autojunk=False).get_opcodes() if op[0] != "equal"
-    ]
-    changed = sum(max(i2 - i1, j2 - j1) for _, i1, i2, j1, j2 in edits)
-    return len(edits) <= 2 and changed <= 2
 
 
 def _model_path(name: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 from empo_serve.semantics.multiple_choice import chosen_label
 from empo_serve.semantics.prose import answer_in_prose
@@ -18,6 +19,7 @@ from empo_serve.semantics.sentences import after_hedge, is_refusal, split_senten
 from empo_serve.semantics.yes_no import polarity
 
 _MAX_COMPLETION = 100_000  # characters; the answer of a longer one is looked for at its end
+_MAX_CACHED = 1000  # characters of question and completion
 _THINK = re.compile(r"</?think(?:ing)?>", re.I)
 _NEXT_QUESTION = re.compile(
     r"\n\s*(?:\**(?:Q|Question|User|Human|Problem|Exercise|Frage|Pregunta)(?: ?\d+)?\**\s*[:.)]"
@@ -37,7 +39,7 @@ _QUALITY = r"(?:(?:final|correct|right|best) )?"
 _MARKER = re.compile(
     r"####[ \t]*"
     rf"|(?:^|(?<=[\s*#.!?(]))(?:(?:the|my|la|die|el) )?{_QUALITY}{_QUALITY}{_WORD_FOR_ANSWER}"
-    r"(?:[ \t]*\**[ \t]*[:：]\**|\**[ \t]+(?:is|would be|must be|ist|est|es|è|é)\b:?)"
+    r"(?:[ \t]*\**[ \t]*[:：]\**|\**[ \t]+(?:is|would be|must be|ist|lautet|est|es|è|é|is)\b:?)"
     r"[ \t]*\**[ \t]*"
     r"|(?:^|(?<=\n))[ \t]*\**A(?:nswer)?\**[ \t]*:\**[ \t]*"
     rf"|(?:^|(?<=\n))#+[ \t]*(?:final )?{_WORD_FOR_ANSWER}[ \t]*:?[ \t]*(?=\n)"
@@ -53,6 +55,12 @@ _MARKER_CONTINUES = re.compile(
 
 def extract_answer(question: str, completion: str) -> str:
     """The final answer in `completion`, or "" when there is none (refusal, cut off, empty)."""
+    # The samples of a group repeat each other, and each stage of a comparison reads them again.
+    is_short = len(completion) + len(question) <= _MAX_CACHED
+    return _extract_cached(question, completion) if is_short else _extract(question, completion)
+
+
+def _extract(question: str, completion: str) -> str:
     text = completion[-_MAX_COMPLETION:].replace("\x00", "")
     text = _without_thinking(text).strip()
     if not text:
@@ -79,6 +87,9 @@ def extract_answer(question: str, completion: str) -> str:
     return _finish(question, answer_in_prose(question, text))
 
 
+_extract_cached = lru_cache(maxsize=4096)(_extract)
+
+
 def clean(answer: str) -> str:
     """Without Markdown marks, quotes, dollar signs, code fences and a final full stop."""
     text = answer.strip()
@@ -87,12 +98,13 @@ def clean(answer: str) -> str:
     previous = None
     while previous != text:
         previous = text
-        text = re.sub(r"^(?:[-*•]\s+|#+\s+|>\s+)", "", text).strip()
-        text = re.sub(r"(?<![.\\])(?<!\.[A-Z])[.。]$", "", text).strip()
+        text = _LINE_MARK.sub("", text).strip()
+        text = _FULL_STOP.sub("", text).strip()
         for left, right in _PAIRS:
+            if not (text.startswith(left) and text.endswith(right)):
+                continue
             inner = text[len(left) : -len(right)]
-            wrapped = len(text) > len(left) + len(right) and text.startswith(left)
-            if wrapped and text.endswith(right) and left not in inner and right not in inner:
+            if inner and left not in inner and right not in inner:
                 text = inner.strip()
     if bare := _BARE_TEXT.fullmatch(text):
         text = bare[1].strip()
@@ -104,6 +116,8 @@ _PAIRS = (
     ("\\(", "\\)"), ('"', '"'), ("'", "'"), ("“", "”"), ("„", "“"), ("‘", "’"), ("«", "»"),
     ("「", "」"),
 )  # fmt: skip
+_LINE_MARK = re.compile(r"^(?:[-*•]\s+|#+\s+|>\s+)")
+_FULL_STOP = re.compile(r"(?<![.\\])(?<!\.[A-Z])[.。]$")
 _BARE_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textit|mbox)\s*\{([^{}]*)\}")
 _LIST_LINE = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 
@@ -223,6 +237,8 @@ def _marked(text: str) -> str | None:
         if line in ("$$", "\\[", "```"):
             return rest
         sentence = split_sentences(line)[0]
+        if sentence.count("**") % 2:
+            sentence = re.sub(r"\*\*(?=[.!]?$)", "", sentence)
         if cut := _MARKER_CONTINUES.search(sentence):
             sentence = sentence[: cut.start()]
         return sentence

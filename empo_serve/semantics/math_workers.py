@@ -11,6 +11,7 @@ import ctypes
 import importlib.util
 import multiprocessing
 import os
+import re
 import resource
 import signal
 import sys
@@ -25,6 +26,8 @@ _MAX_LENGTH = 1000  # characters; a longer text is no final answer
 _WORKER_MEMORY_BYTES = 4 * 2**30
 _COMPARISONS_PER_WORKER = 500  # SymPy's caches grow
 _STARTUP_TIMEOUT_S = 60.0
+_MAX_KILLERS = 256
+_COSTLY = re.compile(r"\^|\*\*|!|\\(?:sum|prod|int|binom)")  # what SymPy may compute for ever
 
 
 class MathWorkers:
@@ -42,7 +45,9 @@ class MathWorkers:
                 )
         import pebble
 
+        self._num_workers = num_workers
         self._timeout_s = timeout_s
+        self._killers: set[str] = set()  # texts that a worker was killed over
         # Spawned, not forked: the parent may have threads of torch.
         self._pool = pebble.ProcessPool(
             max_workers=num_workers,
@@ -59,26 +64,35 @@ class MathWorkers:
     def same(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         """`same` is None where a side is no mathematics ("math"), or the comparison took too long,
         too much memory or its worker's life ("math_timeout")."""
-        futures = [self._schedule(a, b) for a, b in pairs]
-        return [
-            Verdict(None, "math") if future is None else self._verdict(future) for future in futures
-        ]
+        verdicts: list[Verdict] = []
+        for start in range(0, len(pairs), self._num_workers):
+            batch = pairs[start : start + self._num_workers]
+            futures = [self._schedule(a, b) for a, b in batch]
+            for (a, b), future in zip(batch, futures, strict=True):
+                verdicts.append(self._verdict(a, b, future))
+        return verdicts
 
     def close(self) -> None:
         self._pool.stop()
         self._pool.join()
 
     def _schedule(self, a: str, b: str) -> Any:
-        if max(len(a), len(b)) > _MAX_LENGTH:
+        if max(len(a), len(b)) > _MAX_LENGTH or self._killers & {a, b}:
             return None
         return self._pool.schedule(_same_mathematics, args=(a, b), timeout=self._timeout_s)
 
-    def _verdict(self, future: Any) -> Verdict:
+    def _verdict(self, a: str, b: str, future: Any) -> Verdict:
         import pebble
 
+        if future is None:
+            return Verdict(None, "math_timeout" if self._killers & {a, b} else "math")
         try:
             return Verdict(future.result(), "math")
         except (FutureTimeoutError, pebble.ProcessExpired, MemoryError):
+            # One hostile answer of a group must not cost its time limit for each of the others.
+            if len(self._killers) >= _MAX_KILLERS:
+                self._killers.clear()
+            self._killers |= {text for text in (a, b) if _COSTLY.search(text)}
             return Verdict(None, "math_timeout")
 
 

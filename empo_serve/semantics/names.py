@@ -1,51 +1,178 @@
-"""Shorter and longer forms of one name."""
+"""Names: shorter and longer forms, acronyms, and the one name that a sentence brings."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
+from empo_serve.semantics.aliases import is_alias
 from empo_serve.semantics.normalize import normalize
 from empo_serve.semantics.questions import fold_word, question_words, words
 
 _PERSON_QUESTION = re.compile(
-    r"\b(?:who|whom|whose|author|president|king|queen|inventor|painter|composer)\b", re.I
+    r"\b(?:who|whom|whose|author|president|king|queen|inventor|painter|composer|character|singer"
+    r"|actor|actress|player|pope|general|wer|wem|wen|qui|qui[eé]n(?:es)?|chi|quem|wie)\b|кто",
+    re.I,
 )
 _TITLES = frozenset(
     words(
         "king queen president emperor pope saint sir lord lady dr doctor mr mrs ms prof professor"
-        " general captain prince princess author singer"
+        " general captain prince princess author singer cardinal dame count duke senator"
+        " chancellor minister herr frau don"
     )
 )
+_KIND = (
+    r"(?:city|town|village|river|lake|mount|mountain|mt|island|planet|country|element|language"
+    r"|republic|state|kingdom|commonwealth|federation|province|county|region|ocean|oceano|sea"
+    r"|desert|gulf|ciudad|ville|stadt|lingua|lingua|lengua)"
+)
 _GENERIC = re.compile(
-    r"^(?:city|town|river|lake|mount|island|planet|country|element|language|republic"
-    r"|state) of (?=\S)"
-    r"|^(?:city|town|river|planet|element|country) (?=\S)|(?<=\S) (?:city|river)$"
+    rf"^(?:\w+ ){{0,3}}{_KIND} (?:of|de|da|do|di|von) (?:the )?(?=\S)|^{_KIND} (?=\S)"
+    r"|(?<=\S) (?:city|river|ocean|sea|desert|mountains?|island|cafe|restaurant|hotel|bar|inc|ltd"
+    r"|corp|corporation|company|language)$"
+)
+_PLACE_QUESTION = re.compile(r"\b(?:where|city|town|capital|located|country|state)\b", re.I)
+# "South Korea" is not Korea, "New Mexico" not Mexico.
+DISTINGUISHING = frozenset(
+    words(
+        "north south east west northern southern eastern western central new great greater upper"
+        " lower middle inner outer old young saint san santa los las equatorial papua second third"
+        " non anti ex former vice not no never and or und et y"
+    )
+)
+_PARTICLES = frozenset(words("de da di du do dos del della von van der den la le of the v"))
+# "the Scottish inventor", "a Colombian author"
+_ADJECTIVE = re.compile(r"^\w+(?:ish|an|ese|ch|eek|iss|ic|i)$")
+_PRONOUNS = frozenset(
+    words(
+        "it he she they we i you this that these those there the a an es er sie das die der il elle"
+        " lo la le el los las c'est ce si yes no in on at as by for from to since"
+        " because when while"
+    )
+)
+_MAX_LENGTH = 200
+_RUN_WORD = re.compile(r"[^\W\d_][\w'’.&-]*")
+_NOT_A_NAME = re.compile(
+    r"\b(?:not|never|no|nor|neither|except|but|instead|rather|or|and|und|et|y|nicht|kein|pas|non|sin)\b|n['’]t\b",
+    re.I,
 )
 
 
 def same_name(question: str, a: str, b: str) -> bool:
     """Is one a surname of the other ("Newton", "Isaac Newton"), or the same with a generic word
-    ("the city of Prague") or with a place that the question names ("Paris, France")?"""
+    ("the city of Prague"), with a place that the question names ("Paris, France"), by its initials
+    ("UN"), or in another language ("Praha")?"""
+    if max(len(a), len(b)) > _MAX_LENGTH:
+        return False
     one, other = _bare(question, a), _bare(question, b)
     if not one or not other or max(len(one), len(other)) > 6:
         return False
-    if one == other:
+    if (
+        one == other
+        or is_alias(question, " ".join(one), " ".join(other))
+        or is_alias(question, a, b)
+    ):
         return True
-    if not _PERSON_QUESTION.search(question) or not _is_capitalised(a) or not _is_capitalised(b):
+    if _is_acronym(a, b) or _is_acronym(b, a):
+        return True
+    if not _is_capitalised(a) or not _is_capitalised(b):
         return False
-    short, long = sorted((_without_titles(one), _without_titles(other)), key=len)
-    # "George Bush" and "George W. Bush" may be two people: only a surname alone may stand for both.
-    return bool(short) and len(long) > len(short) and long[-len(short) :] == short
+    short, long = sorted((_without_titles(one), _without_titles(other)), key=lambda n: (len(n), n))
+    if short == long:
+        return True
+    if len(short) == len(long):
+        return _same_initials(short, long)
+    extra = long[: -len(short)]
+    if long[-len(short) :] != short or DISTINGUISHING & set(extra):
+        return False
+    # "George Bush" and "George W. Bush" may be two people: only a surname alone stands for both.
+    return len(short) <= 2 and all(len(word) > 1 for word in short)
 
 
+def only_name(question: str, text: str) -> str:
+    """The one proper name in `text` that the question does not have; "" without or with several.
+
+    A capital at the start of a sentence counts only where no other name follows.
+    """
+    if len(text) > _MAX_LENGTH or _NOT_A_NAME.search(text):
+        return ""
+    text = re.sub(r"\([^)]*\)", " ", text)
+    asked = question_words(question)
+    runs = _runs(text)
+    new = [run for run in runs if any(fold_word(w) not in asked for w in words(run[1]))]
+    if not new and len(runs) == 1 and " or " in question:
+        new = runs  # the question offers it
+    new = [run for run in new if not _ADJECTIVE.search(run[1]) or not run[2]]
+    if any(run[3] for run in new):
+        return ""  # "Apollo 11": the number belongs to the name
+    later = [run for run in new if run[0] > 0]
+    if later and len(later) < len(new) and len(words(new[0][1])) == 1:
+        new = later
+    return re.sub(r"['’]s$", "", new[0][1].strip(" .,")) if len(new) == 1 else ""
+
+
+def _runs(text: str) -> list[tuple[int, str, bool, bool]]:
+    """Runs of capitalised words, particles within them included: position, words, whether a word
+    in lower case follows, and whether a number or a sign does."""
+    runs: list[list[re.Match[str]]] = []
+    pending: list[re.Match[str]] = []
+    end = -2
+    for token in _RUN_WORD.finditer(text):
+        is_adjacent = not text[end : token.start()].strip() if runs and end >= 0 else False
+        is_particle = token[0].lower().rstrip(".") in _PARTICLES
+        if token[0][0].isupper() and not (is_particle and token.start() == 0):
+            if is_adjacent and runs:
+                runs[-1] += [*pending, token]
+            else:
+                runs.append([token])
+            pending, end = [], token.end()
+        elif is_particle and is_adjacent:
+            pending.append(token)
+            end = token.end()
+        else:
+            pending, end = [], -2
+    found = []
+    for run in runs:
+        said, rest = " ".join(token[0] for token in run), text[run[-1].end() :]
+        if said.lower() not in _PRONOUNS:
+            follows = bool(re.match(r"\s+[^\W\dA-Z]", rest))
+            found.append(
+                (run[0].start(), said, follows, bool(re.match(r"[\s-]*\d|[-+#*/=^&%]", rest)))
+            )
+    return found
+
+
+@lru_cache(maxsize=1024)
 def _bare(question: str, text: str) -> list[str]:
-    if len(text) > 200:
-        return []
+    text = re.sub(r"\s*\([^)]*\)$", "", text)
     head, comma, place = text.partition(",")
     asked = question_words(question)
-    if comma and place.split() and all(fold_word(w) in asked for w in place.split()):
-        text = head
+    if comma and place.split():
+        is_asked = all(fold_word(w) in asked for w in place.split())
+        is_place = bool(_PLACE_QUESTION.search(question)) and bool(_PLACE_AFTER.fullmatch(place))
+        if is_asked or is_place:
+            text = head
     return _GENERIC.sub("", normalize(text)).split()
+
+
+_PLACE_AFTER = re.compile(r"\s+(?:in |an? |the )?[A-Z]\w*\.?(?: [A-Z]\w*)?\s*")
+
+
+def _is_acronym(short: str, long: str) -> bool:
+    """ "WHO" for "World Health Organization"."""
+    letters = short.replace(".", "").strip()
+    if not (letters.isalpha() and letters.isupper() and 2 <= len(letters) <= 6):
+        return False
+    initials = [w[0] for w in words(long) if w.lower() not in _PARTICLES | {"and", "for"}]
+    return len(initials) == len(letters) and "".join(initials).upper() == letters
+
+
+def _same_initials(a: list[str], b: list[str]) -> bool:
+    """ "J. S. Bach" for "Johann Sebastian Bach"."""
+    if len(a) < 2 or a[-1] != b[-1]:
+        return False
+    pairs = list(zip(a[:-1], b[:-1], strict=True))
+    return all(x == y or (1 in (len(x), len(y)) and x[0] == y[0]) for x, y in pairs)
 
 
 def _without_titles(name: list[str]) -> list[str]:

@@ -14,7 +14,8 @@ _SIGNS_MATTER = re.compile(r"[\d\\^_=<>+*/|~#@&%$€£{}\[\]]")
 
 def normalize(text: str) -> str:
     """Unicode form, case, Latin accents, articles, white space and (in words) punctuation."""
-    text = unicodedata.normalize("NFKC", text).translate(_DASHES)
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).translate(_DASHES)
     text = _INVISIBLE.sub("", text)
     text = re.sub(r"\s+", " ", text).strip()
     if looks_like_math(text):
@@ -47,6 +48,8 @@ def has_signs(text: str) -> bool:
 
 def without_accents(text: str) -> str:
     """Without the diacritics of Latin, Greek and Cyrillic letters."""
+    if text.isascii():
+        return text
     # Not every combining mark: the voicing marks of kana make other words.
     decomposed = unicodedata.normalize("NFD", text)
     kept = "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 _SMALL = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
@@ -60,6 +61,9 @@ _ABOUT = re.compile(
     re.I,
 )
 _DIGITS = re.compile(r"-?(?<![\w.,])\d[\d,]*(?:\.\d+)?(?:/\d+)?(?!\w)")
+_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_SMALL)}|a hundred|half)\b")
+_AND_A_HALF = re.compile(r"^(?:an?|one) (\w+) and a half$")
+_ODDS = re.compile(r"(?:an? |)(\w+) (?:in|out of) (\w+)")
 _MAX_LENGTH = 120
 
 
@@ -73,11 +77,19 @@ class Quantity:
 
 def parse_quantity(text: str) -> Quantity | None:
     """The quantity that the whole of `text` is, or None."""
-    if len(text) > _MAX_LENGTH:
-        return None
+    return _parse(text) if len(text) <= _MAX_LENGTH else None
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Quantity | None:
     text = _plain(text)
     if not text:
         return None
+    text = _AND_A_HALF.sub(r"one and a half \1s", text)
+    if odds := _ODDS.fullmatch(text):
+        part, whole = _spoken(odds[1]), _spoken(odds[2])
+        if part and whole and whole[0]:
+            return Quantity(part[0] / whole[0], "")
     found = _LITERAL.match(text)
     if found:
         value = _literal_value(found)
@@ -106,10 +118,14 @@ def parse_quantity(text: str) -> Quantity | None:
 def only_number(text: str, asked: str) -> Quantity | None:
     """The one number in a sentence, in digits or words, besides those of the question."""
     text = _plain(text)
-    digits = _DIGITS.findall(_plain(asked))
+    digits = {d for whole in _DIGITS.findall(_plain(asked)) for d in (whole, *whole.split("/"))}
     found = [d for d in _DIGITS.findall(text) if d not in digits]
     if found:
         return parse_quantity(found[0]) if len(found) == 1 else None
+    if at := _NUMBER_WORD.search(text):
+        compound = parse_quantity(text[at.start() :])  # "twelve euros and fifty cents"
+        if compound is not None and compound.unit in _UNITS:
+            return compound
     tokens = re.findall(r"[a-z]+(?:-[a-z]+)*", text)
     known = set(re.findall(r"[a-z]+(?:-[a-z]+)*", asked.lower()))
     runs: list[Quantity] = []

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from empo_serve.semantics.lists import list_items
-from empo_serve.semantics.questions import fold_word, is_yes_no, options, question_words, words
+from empo_serve.semantics.questions import (
+    fold_word,
+    is_open,
+    is_yes_no,
+    options,
+    question_words,
+    words,
+)
 from empo_serve.semantics.sentences import (
     after_hedge,
     is_chatter,
@@ -68,6 +76,12 @@ _NUMBER_QUESTION = re.compile(
     r"|\b(?:price|sum|product|total|average|number of|percent|cost|profit|remaining|difference)\b",
     re.I,
 )
+_MAX_STATEMENT = 4  # sentences
+_MIN_STATEMENT = 4  # words
+_WHO = re.compile(
+    r"\b(?i:who|whom|which of|which one|wer|qui|qui[eé]n)\b"
+    r"(?!['’]?s?(?: is| was| are| were)? [A-Z])"
+)
 _EQUATION = re.compile(r"(?<![<>=!:])=(?![=>])")
 _ASSIGNMENT = re.compile(r"\b([A-Za-z])\s*=\s*")
 
@@ -107,6 +121,8 @@ def answer_in_prose(question: str, text: str) -> str:
         return ""
     if options(question):
         return " ".join(kept)
+    if is_open(question) and len(words(text)) >= _MIN_STATEMENT:
+        return " ".join(kept) if len(kept) < _MAX_STATEMENT else kept[0]
     if is_yes_no(question):
         return kept[0]
     if len(kept) > 1 and (wants_number or _is_conclusion(kept[-1])):
@@ -129,12 +145,14 @@ def _part(question: str, sentence: str) -> str:
         named = re.findall(rf"\S+ {period[1]}", text, re.I)
         if len(named) == 1:
             return str(named[0])
-    asked = question_words(question)
-    asked |= {_stem(w) for w in asked}
+    asked = _asked_stems(question)
+    picks_name = bool(_WHO.search(question))
     for copula in _COPULA.finditer(f" {text}", 1):
         left, right = f" {text}"[: copula.start()].strip(), f" {text}"[copula.end() :].strip()
         if not right:
             continue
+        if picks_name and _is_asked_name(left, asked):
+            return left  # "Ravi was in front": one of those that the question names
         if _is_echo(left, asked):
             return _value(_trim(right, asked))
         if not _new_words(_trim(right, asked), asked):
@@ -147,6 +165,12 @@ def _part(question: str, sentence: str) -> str:
     if starting:
         return _trim(starting[1], asked)
     return _value(_trim(text, asked)) if len(words(text)) > 3 else _value(text)
+
+
+def _is_asked_name(left: str, asked: frozenset[str]) -> bool:
+    return all(w[:1].isupper() and w.lower() not in _EMPTY_SUBJECT for w in words(left)) and not (
+        _new_words(left, asked)
+    )
 
 
 def _is_echo(left: str, asked: frozenset[str]) -> bool:
@@ -163,6 +187,8 @@ def _without_echo(text: str, asked: frozenset[str]) -> str:
     """Of "William Shakespeare wrote Hamlet" only the first words, as Hamlet was asked for."""
     tokens = text.split()
     known = [not _new_words(token, asked) for token in tokens]
+    if len(tokens) == 2 and tokens[0][:1].isdigit():
+        return text  # a quantity with the unit that was asked for
     if known and known[-1] and not known[0]:
         while len(tokens) > 1 and known[len(tokens) - 1]:
             tokens.pop()
@@ -184,6 +210,13 @@ def _new_words(text: str, asked: frozenset[str]) -> list[str]:
     ]
 
 
+@lru_cache(maxsize=256)
+def _asked_stems(question: str) -> frozenset[str]:
+    asked = question_words(question)
+    return asked | {_stem(w) for w in asked}
+
+
+@lru_cache(maxsize=16384)
 def _stem(word: str) -> str:
     folded = fold_word(word)
     return folded[:-2] if len(folded) > 4 and folded.endswith("ed") else folded

@@ -15,12 +15,36 @@ _AUXILIARY = re.compile(
 _YES_NO_HINT = re.compile(
     r"\b(yes or no|yes/no|true or false|true/false|is it true|is it correct)\b", re.I
 )
+# A verb first (German, Dutch, Romance), an inverted subject (French), a particle.
+_FOREIGN_YES_NO = re.compile(
+    r"(?:^|[.!?]\s+)(?:(?:ist|sind|war|waren|hat|haben|kann|können|gibt es|darf|muss|wird|liegt"
+    r"|heeft|zijn|kan|está|están|tiene|tienen|puede|pueden|fue|hay|são|tem|têm|pode|foi|há|sono|può"
+    r"|possono)\s[^?]*\?$"
+    r"|(?:¿\s*(?:es|son|está|están|tiene|tienen|puede|pueden|fue|fueron|hay|vive|viven)\b[^?]*\?$)"
+    r"|(?:è|é)\s[^?]*\?$|est-ce que\b(?![^?]*\b(?:qui|que|où|quand|combien)\b))"
+    r"|^(?!.*\b(?:quel|quelle|quels|quelles|qui|que|où|quand|comment|combien|pourquoi)\b)"
+    r"[^?]*\w-(?:t-)?(?:il|elle|ils|elles|on)\b[^?]*\?$"
+    r"|\bли\b[^?]*\?$|吗[？?]$|^(?!.*[何誰]|.*(?:どこ|いつ|いくつ|どの|どれ|どちら|なに|なん))"
+    r".*(?:です|ます)か[。？?]*$",
+    re.I,
+)
 _ORDERED = re.compile(
-    r"\b(in order|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
+    r"\b(in order|(?:right|correct|proper|same) order|in (?:the|an|what|which) order"
+    r"|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
     r"|reverse) order|order of|in the order|ordered|sort(ed)?|rank(ed)?|from \w+ to \w+|sequence"
     r"|alphabetically|chronologically|coordinates?|ordered (pair|triple)|the point|vector)\b",
     re.I,
 )
+_OPEN = re.compile(
+    r"\bwhy\b|\bhow (?:do|does|did|can|could|would|should|is|are|was|were|come)\b"
+    r"(?!.*\b(?:say|spell(?:ed|t)?|called?|pronounced?|written|write|translated?)\b)"
+    r"|\bwhat (?:happens|happened|(?:would|will) happen|causes?|caused|makes?|made)\b"
+    r"|\bwhat (?:do|does|did|should|had|has|have)\b.*\b(?:do|mean|decided?|done|teach)\b"
+    r"|\bdifferences?\b(?=.* between\b)|\bdiffer\b|\bexplain\b|\bdescribe\b|\bthe moral\b"
+    r"|\bwho\b.*\bwhom\b|^\W*what (?:is|are) (?:an? )?[a-z]+(?: [a-z]+)?\s*\?",
+    re.I | re.S,
+)
+_POSSESSIVE = re.compile(r"['’]s?$")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _MAX_QUESTION = 8000  # characters that are looked at; a longer prompt asks at its end
 
@@ -64,11 +88,22 @@ def is_yes_no(question: str) -> bool:
         return True
     asked = [part for part in re.split(r"(?<=[.!?])\s+|\n", question) if part.endswith("?")]
     asked_words = _WORD.findall((asked[-1] if asked else question)[:400].lower())
+    if _FOREIGN_YES_NO.search(question[-_MAX_QUESTION:].strip()):
+        return True
     if not asked_words or not _AUXILIARY.match(asked_words[0]) or "or" in asked_words:
         return False
     return not (asked_words[0] in ("can", "could", "will", "would") and asked_words[1:2] == ["you"])
 
 
+@lru_cache(maxsize=256)
+def is_open(question: str) -> bool:
+    """Does the question want a statement (a cause, a way, a difference) rather than a value?"""
+    return bool(_OPEN.search(question[-_MAX_QUESTION:])) and not (
+        options(question) or is_yes_no(question)
+    )
+
+
+@lru_cache(maxsize=256)
 def wants_order(question: str) -> bool:
     """Does the order of the items of a list matter?"""
     return bool(_ORDERED.search(question[-_MAX_QUESTION:]))
@@ -80,10 +115,11 @@ def question_words(question: str) -> frozenset[str]:
     return frozenset(fold_word(w) for w in _WORD.findall(question[-_MAX_QUESTION:]))
 
 
+@lru_cache(maxsize=16384)
 def fold_word(word: str) -> str:
     """Case, accents, possessive and a plural s do not make another word."""
     word = without_accents(word.casefold())
-    word = re.sub(r"['’]s?$", "", word)
+    word = _POSSESSIVE.sub("", word)
     return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 

@@ -8,21 +8,52 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 from functools import cached_property, lru_cache
 
 from empo_serve.config import SemanticsSection
+from empo_serve.semantics.aliases import calendar_names, is_alias, is_calendar_name
 from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.dates import parse_date, parse_time
 from empo_serve.semantics.extract import extract_answer
-from empo_serve.semantics.lists import list_items
+from empo_serve.semantics.lists import list_items, same_items
 from empo_serve.semantics.math_workers import MathWorkers
-from empo_serve.semantics.names import same_name
+from empo_serve.semantics.names import only_name, same_name
 from empo_serve.semantics.normalize import has_signs, looks_like_math, normalize
 from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity, same_quantity
-from empo_serve.semantics.questions import fold_word, options, question_words, wants_order, words
+from empo_serve.semantics.numerals import foreign_number
+from empo_serve.semantics.phrases import same_phrase
+from empo_serve.semantics.questions import (
+    fold_word,
+    is_open,
+    options,
+    question_words,
+    wants_order,
+    words,
+)
+from empo_serve.semantics.slots import fills_slot
 
 _SHORT = 3  # words
 _TIME_QUESTION = re.compile(r"\b(?:when|what time|at what|date|day|what year|which year)\b", re.I)
+_COUNT_QUESTION = re.compile(r"\bhow many\b|\bnumber of\b", re.I)
+_NONE = re.compile(
+    r"(?:there (?:are|is|were|was) )?(?:none|no \w+|not (?:a single )?one|nobody|no one|zero|nil)"
+    r"(?: of (?:them|the \w+|those)| at all| \w+)*[.!]?",
+    re.I,
+)
+_NOBODY = re.compile(
+    r"(?:nobody|no[ -]one|none of them|none)\b(?!.*\b(?:but|except|other)\b)", re.I
+)
+# None of those that the question offers comes first.
+_TIE = re.compile(
+    r"(?:neither|both (?:at once|equally|together|\w+ (?:at the same time|together|equally))"
+    r"|simultaneously|at the same time|equal(?:ly)?\b|the same\b|it is a tie|a tie|no difference"
+    r"|(?:they|both) .*\b(?:at the same time|simultaneously|together|equally|the same)\b)",
+    re.I,
+)
+_COMPARED = re.compile(
+    r"\b(?:first|last|\w+er|more|less|most|least|better|worse|\w+est)\b.*\bor\b", re.I
+)
 _STOP = frozenset(
     words(
         "the a an is are was were be been it its this that there they he she him his her of"
@@ -43,14 +74,42 @@ class Reading:
     @cached_property
     def quantity(self) -> Quantity | None:
         """The number that the answer is, or the only one that it brings."""
+        if _NONE.fullmatch(self.text) and _COUNT_QUESTION.search(self.question[-4000:]):
+            return Quantity(Fraction(0), "")
         whole = parse_quantity(self.text)
-        if whole or looks_like_math(self.text):
+        if whole or (looks_like_math(self.text) and not _is_wordy(self.text)):
             return whole
-        return only_number(self.text, self.question[-4000:]) if len(self.text) < 400 else None
+        if len(self.text) >= 400:
+            return None
+        spoken = foreign_number(self.question[-4000:], self.text)
+        if spoken is not None:
+            return Quantity(Fraction(spoken), "")
+        return only_number(self.text, self.question[-4000:])
+
+    @cached_property
+    def date(self) -> tuple[int | None, int, int | None] | None:
+        return parse_date(self.text)
+
+    @cached_property
+    def time(self) -> int | None:
+        return parse_time(self.text)
 
     @cached_property
     def is_quantity(self) -> bool:
-        return parse_quantity(self.text) is not None
+        if parse_quantity(self.text) is not None or self.quantity == Quantity(Fraction(0), ""):
+            return True
+        return (
+            len(words(self.text)) <= _SHORT and foreign_number(self.question, self.text) is not None
+        )
+
+    @cached_property
+    def name(self) -> str:
+        """The one proper name that the answer brings."""
+        return only_name(self.question, self.text)
+
+    @cached_property
+    def is_name(self) -> bool:
+        return bool(self.name) and normalize(self.text) == normalize(self.name)
 
     @cached_property
     def items(self) -> tuple[str, ...]:
@@ -75,6 +134,16 @@ class Reading:
     @cached_property
     def _folded(self) -> list[str]:
         return [fold_word(w) for w in words(self.key)]
+
+
+@lru_cache(maxsize=256)
+def _offers_choice(question: str) -> bool:
+    return bool(_COMPARED.search(question[-4000:]))
+
+
+@lru_cache(maxsize=256)
+def asks_when(question: str) -> bool:
+    return bool(_TIME_QUESTION.search(question[-4000:]))
 
 
 read = lru_cache(maxsize=1024)(Reading)
@@ -118,21 +187,33 @@ def compare(a: Reading, b: Reading) -> Verdict:
     offered = options(a.question)
     if a.text in offered and b.text in offered:
         return Verdict(False, "option")
+    if _NOBODY.match(a.text) and _NOBODY.match(b.text) and not is_open(a.question):
+        return Verdict(True, "nobody")
+    if _offers_choice(a.question) and _TIE.match(a.text) and _TIE.match(b.text):
+        return Verdict(True, "tie")
     if {a.text, b.text} == {"Yes", "No"}:
         return Verdict(False, "yes_no")
-    if _TIME_QUESTION.search(a.question[-4000:]):
-        for parse in (parse_date, parse_time):
-            one, other = parse(a.text), parse(b.text)
-            if one is not None and other is not None:
-                return Verdict(one == other, "date_time")
+    if asks_when(a.question):
+        if a.date is not None and b.date is not None:
+            return Verdict(a.date == b.date, "date_time")
+        if a.time is not None and b.time is not None:
+            return Verdict(a.time == b.time, "date_time")
+    named = _same_calendar(a, b)
+    if named is not None:
+        return Verdict(named, "date_time")
     if a.quantity and b.quantity and (a.is_quantity or b.is_quantity):
         equal = same_quantity(a.quantity, b.quantity, a.question)
         if equal is not None:
             return Verdict(equal, "number")
     if not (a.is_math or b.is_math) and len(a.items) > 1 and len(b.items) > 1:
-        if wants_order(a.question):
-            return Verdict(a.items == b.items, "list")
-        return Verdict(set(a.items) == set(b.items), "list")
+        is_same = same_items(a.question, a.items, b.items, wants_order(a.question))
+        return Verdict(is_same, "list")
+    if _same_only_name(a, b):
+        return Verdict(True, "name")
+    if same_phrase(a.question, a.text, b.text):
+        return Verdict(True, "phrase")
+    if not is_open(a.question) and fills_slot(a.question, a.text, b.text):
+        return Verdict(True, "slot")
     if a.is_math or b.is_math or a.is_quantity or b.is_quantity:
         return Verdict(None, "undecided")
     if has_signs(a.key) or has_signs(b.key):
@@ -144,6 +225,30 @@ def compare(a: Reading, b: Reading) -> Verdict:
     if max(len(words(a.key)), len(words(b.key))) <= _SHORT:
         return Verdict(False, "text")
     return Verdict(None, "undecided")
+
+
+def _same_only_name(a: Reading, b: Reading) -> bool:
+    """Do both bring one proper name, the same one? One of them must be no more than that name."""
+    if is_open(a.question) or not a.name or not b.name:
+        return False
+    if not (a.is_name or b.is_name):
+        return False
+    return normalize(a.name) == normalize(b.name) or same_name(a.question, a.name, b.name)
+
+
+def _same_calendar(a: Reading, b: Reading) -> bool | None:
+    """Months and days of the week in any language; one answer must be no more than such a name."""
+    if not (is_calendar_name(a.text) or is_calendar_name(b.text)):
+        return None
+    one, other = calendar_names(a.text), calendar_names(b.text)
+    if is_calendar_name(a.text) and is_calendar_name(b.text):
+        return is_alias(a.question, a.text, b.text)
+    return one == other if len(one) == len(other) == 1 else None
+
+
+def _is_wordy(text: str) -> bool:
+    """A sentence with a number in it, such as "it lasts 3/2 hours", and no formula?"""
+    return len(re.findall(r"[a-z]{3,}", text)) > 1 and not re.search(r"[\\^=√{}<>]", text)
 
 
 def _is_for_math(a: Reading, b: Reading) -> bool:

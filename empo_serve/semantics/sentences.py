@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:[A-Z]|St|Mr|Mrs|Ms|Dr|Mt|Jr|Sr|vs|No|Prof|Inc|Ltd|Co|approx|ca|cf|e\.g|i\.e|etc"
+    r"(?:\b(?:[A-Z]|v|St|Mr|Mrs|Ms|Dr|Mt|Jr|Sr|vs|No|Prof|Inc|Ltd|Co|approx|ca|cf|e\.g|i\.e|etc"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|[ap]\.m))\.$"
 )
 _END = re.compile(r"[.!?]+[\"'”»)\]]*(?=\s)|[。！？]+|\n+")
@@ -49,10 +49,15 @@ _HEDGE = re.compile(
     r"|(to|as far as) (my|the best of my|i) (knowledge|know)|correct me if i'?m wrong"
     r"|i (think|believe|guess|suppose|would say|'d say)( that)?|i'?d (say|guess)( that)?"
     r"|i (get|got|find|found|obtain)\b|i would (choose|pick|guess)|i (choose|pick)|in my opinion"
+    r"|not an? [^,.]{1,40}|if memory serves|as far as i can (tell|see)|in all likelihood"
+    r"|no soy [^,.]{1,40}|ich bin kein[^,.]{1,40}|je ne suis pas [^,.]{1,40}|creo que|ich glaube"
+    r"|je (crois|pense)( que)?"
     r"|it seems( that)?|probably|maybe|perhaps)[,:]?\s+",
     re.I,
 )
-_CONTRAST = re.compile(r"[,;:]?\s+(?:but|yet|however|though|still|nevertheless)\b,?\s+", re.I)
+_CONTRAST = re.compile(
+    r"[,;:]?\s+(?:but|yet|however|though|still|nevertheless|pero|aber|mais|mas|ma)\b,?\s+", re.I
+)
 _DANGLING = re.compile(
     r"\b(the|an?|of|is|are|was|were|be|by|for|to|in|on|at|and|or|with|from|that|which|so|because|than"
     r"|you|he|she|it|they|we|as|its|their|his|her|my|will|would|can|if|when|then|about|into|per|let"
@@ -109,4 +114,6 @@ def after_hedge(sentence: str) -> str:
 def is_unfinished(text: str) -> bool:
     """Does the text break off in the middle of a sentence?"""
     text = text.rstrip()
+    if re.search(r"\b\w(?:,| and| or) \w$", text):
+        return False  # letters: "o, e and a"
     return " " in text and bool(_DANGLING.search(text))

@@ -45,6 +45,45 @@ def verdict(question: str, a: str, b: str) -> Verdict:
         ("Name the primary colours of light.", "blue, red, green", "Red, green and blue"),
         ("Who wrote the Principia?", "Newton", "Isaac Newton"),
         ("What is the formula of water?", "H₂O", "H2O"),
+        ("Which city is it?", "Praha", "the city of Prague"),
+        ("Which element is a noble gas?", "He", "helium"),
+        ("Who is the thief?", "The thief in the tale is Robin Hood.", "Hood"),
+        ("Who invented it?", "Tesla", "It was the Serbian engineer Nikola Tesla."),
+        ("Who composed it?", "J. S. Bach", "Johann Sebastian Bach"),
+        ("Which club won?", "the Lakers", "The Los Angeles Lakers won it."),
+        ("Which body is it?", "WHO", "the World Health Organization"),
+        ("How much is left?", "1.5 l", "a litre and a half"),
+        ("How likely is it?", "1/6", "one in six"),
+        ("What does each pay?", "12.50 €", "Each of them pays twelve euros and fifty cents."),
+        ("What is 1/4 as a decimal?", "0.25", "1 divided by 4 is 0.25."),
+        ("How long is it, in hours?", "1.5", "it lasts 3/2 hours"),
+        ("What time is it?", "8:15", "eight fifteen"),
+        ("What time is it?", "9:00", "nine o'clock"),
+        ("On what date is it?", "June 30", "the last day of June"),
+        ("What tree is it?", "oak", "It is usually made of oak."),
+        ("Does warm air rise?", "Yes", "Warm air goes up."),
+        ("Does warm air rise?", "No", "Warm air sinks."),
+        ("Do more people live in Peru than in Chile?", "No", "Peru has fewer inhabitants."),
+        ("太阳从哪个方向升起？", "东方", "太阳从东边升起。"),
+        ("日本で一番高い山は何ですか。", "富士山", "それは標高3776メートルの富士山です。"),
+        ("¿De qué color es la nieve?", "blanca", "La nieve es de color blanco."),
+        ("¿Es la Luna un planeta?", "No", "No lo es."),
+        ("¿Es Marte un planeta?", "Sí", "Lo es."),
+        ("Ist der Mond ein Planet?", "Nein", "Der Mond ist kein Planet."),
+        ("La Lune est-elle une planète ?", "Non", "Pas du tout."),
+        ("Является ли Луна звездой?", "Нет", "Не является."),
+        ("月亮是恒星吗？", "不是", "月亮不是恒星。"),
+        ("Wie viele Beine hat eine Spinne?", "acht", "Eine Spinne hat 8 Beine."),
+        ("Combien font neuf fois neuf ?", "quatre-vingt-un", "81"),
+        ("¿Cuántos días tiene junio?", "treinta", "30"),
+        ("Welcher Tag folgt auf Montag?", "Dienstag", "Auf Montag folgt Dienstag."),
+        ("When was it signed?", "12/24/1814", "December 24, 1814"),
+        ("When was it signed?", "24.12.1814", "December 24, 1814"),
+        ("How many moons has Venus?", "0", "There are none."),
+        ("Who was there?", "Nobody", "No one was there."),
+        ("Which vowels are in it?", "a-e-o", "o, e and a"),
+        ("Name the Stooges.", "Moe, Larry, Curly", "Moe Howard, Curly Howard and Larry Fine"),
+        ("Who was ahead, Ravi or Deniz?", "Ravi was in front.", "Ravi"),
     ],
 )
 def test_same(question: str, a: str, b: str) -> None:
@@ -74,6 +113,39 @@ def test_same(question: str, a: str, b: str) -> None:
         ("Who was president?", "George Washington", "George W. Bush"),
         ("Where is it?", "Korea", "North Korea"),
         ("Where is it?", "Guinea", "New Guinea"),
+        ("How likely is it?", "1/6", "six in one"),
+        ("What does each pay?", "12.50 €", "Each of them pays twelve euros and sixty cents."),
+        ("What is 1/4 as a decimal?", "0.25", "1 divided by 4 is 0.4."),
+        ("What time is it?", "8:15", "eight fifty"),
+        ("On what date is it?", "June 30", "the first day of June"),
+        ("What tree is it?", "oak", "It is taller than an oak."),
+        ("What tree is it?", "oak", "It is not made of oak."),
+        ("What animal is it?", "whale", "the blue whale"),
+        ("Does warm air rise?", "Yes", "Warm air sinks."),
+        ("Do more people live in Peru than in Chile?", "No", "Chile has fewer inhabitants."),
+        ("太阳从哪个方向升起？", "东方", "太阳从西边升起。"),
+        ("日本の首都はどこですか。", "京都", "東京です。"),
+        ("¿Qué hay en la costa?", "un puerto", "una puerta"),
+        ("¿Es la Luna un planeta?", "Sí", "No lo es."),
+        ("La Lune est-elle une planète ?", "Oui", "Pas du tout."),
+        ("Является ли Луна звездой?", "Да", "Не является."),
+        ("Which city is it?", "Praha", "the city of Brno"),
+        ("Which element is it?", "He", "hydrogen"),
+        ("Who composed it?", "J. S. Bach", "Carl Philipp Bach"),
+        ("Who wrote it?", "George W. Bush", "George H. W. Bush"),
+        ("Which mission was it?", "Apollo 11", "It was Apollo 13 in the end."),
+        ("Which body is it?", "WHO", "World Trade Organization"),
+        ("Which of them did it?", "Ana", "Not Ana."),
+        ("Which countries border it?", "Spain", "France and Spain"),
+        ("Wie viele Beine hat eine Spinne?", "acht", "sechs"),
+        ("Combien font neuf fois neuf ?", "quatre-vingt-un", "quatre-vingt-onze"),
+        ("Welcher Tag folgt auf Montag?", "Dienstag", "Auf Montag folgt Donnerstag."),
+        ("When was it signed?", "4/7/1814", "July 4, 1815"),
+        ("How many moons has Venus?", "1", "There are none."),
+        ("Who was there?", "Nobody", "Nobody but Ana was there."),
+        ("Name the Stooges.", "Moe, Larry, Curly", "Moe Howard, Curly Howard and Shemp Howard"),
+        ("Put the steps in the right order.", "wash, rinse, dry", "dry, wash, rinse"),
+        ("Who was ahead, Ravi or Deniz?", "Ravi was in front.", "Deniz was in front."),
         ("Who helped whom, Ana or Ben?", "Ana helped Ben.", "Ben helped Ana."),
         ("Which letter?", "か", "が"),
         ("What is it?", "\\Delta", "\\delta"),
@@ -92,5 +164,41 @@ def test_free_text_is_left_to_others() -> None:
 
 @given(st.text(max_size=30), st.text(max_size=30), st.text(max_size=30))
 def test_any_text_gets_one_verdict_in_both_orders(question: str, a: str, b: str) -> None:
+    verdict(question, a, b)
+    assert verdict(question, a, a).same is bool(read(question, a).text)
+
+
+_NAMES = ("Praha", "Prague", "George W. Bush", "Bush", "the UN", "United Nations", "South Korea")
+_VALUES = ("7", "seven", "sieben", "1/2", "one in two", "12/24/1814", "nine o'clock", "Dienstag")
+_LISTS = (
+    "Ana, Ben",
+    "Ben Bell and Ana Fox",
+    "First you wash, then you dry.",
+    "a-e-o",
+    "o, e and a",
+)
+_FRAMES = (
+    "{}",
+    "It is {}.",
+    "It was the English writer {}.",
+    "They are all made of {}.",
+    "Not {}.",
+)
+_QUESTIONS = (
+    "Who was it?",
+    "Wie viele sind es?",
+    "When was it?",
+    "Is it so?",
+    "How many are there?",
+)
+_answers = st.builds(
+    str.format, st.sampled_from(_FRAMES), st.sampled_from(_NAMES + _VALUES + _LISTS)
+)
+
+
+@given(st.sampled_from(_QUESTIONS), _answers, _answers)
+def test_answers_like_real_ones_get_one_verdict_in_both_orders(
+    question: str, a: str, b: str
+) -> None:
     verdict(question, a, b)
     assert verdict(question, a, a).same is bool(read(question, a).text)

@@ -1,0 +1,192 @@
+"""What makes two free texts differ however similar they sound.
+
+Sentence embeddings put "hot" beside "cold" and "the cat chases the dog" beside its reverse. Each
+check here finds one kind of difference; a pair that passes them all may still differ.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
+
+from empo_serve.semantics.numbers import parse_quantity
+from empo_serve.semantics.opposites import contradict, direction, is_turned, stem
+from empo_serve.semantics.questions import question_words, words
+
+_NEGATION = re.compile(
+    r"\b(?:not|never|no|none|neither|nor|cannot|without|nobody|nothing|unable|false)\b|n['’]t\b",
+    re.I,
+)
+_CHANGE_QUESTION = re.compile(
+    r"\bwhat happens to\b|\bhow (?:do|does|did|will|would)\b.*\b(?:change|affect|influence)\b"
+    r"|\bwhat (?:is the |)effect\b",
+    re.I,
+)
+_CONDITION = re.compile(
+    r"^(?:as|when|if|because|since|with)\b[^,]*,\s*|,?\s+(?:as|when|if|because|since)\s.*$", re.I
+)
+_FUNCTION_WORDS = frozenset(
+    stem(w)
+    for w in words(
+        "the a an is are was were be been being am it its this that these those there they them"
+        " their he she him her his hers we our you your i my of in on at to for by from with into"
+        " as and or so but than then do does did done has have had having will would can could may"
+        " might shall should must which who whom whose what when where why how because since while"
+        " whereas if very also just too rather quite some any about over up out off down such own"
+        " one ones other others each much many let lets mainly mostly"
+    )
+)
+# Words in one slot of equal frames that change nothing.
+_SYNONYMS = tuple(
+    frozenset(map(stem, line.split()))
+    for line in (
+        "big large huge great major",
+        "small little tiny",
+        "begin start commence",
+        "end finish stop",
+        "fast quick rapid speedy",
+        "movie film",
+        "car automobile",
+        "buy purchase",
+        "help assist aid",
+        "get obtain receive gain",
+        "make produce create form generate",
+        "use utilise utilize employ",
+        "show display demonstrate",
+        "important significant key main",
+        "method way process technique",
+        "area region zone",
+        "colour color",
+        "keep maintain retain",
+        "cause lead result",
+        "allow enable let",
+        "happen occur",
+        "liquid fluid",
+        "energy power",
+        "turn convert transform change become",
+        "body organism",
+        "build construct",
+        "hard difficult",
+        "smart clever intelligent",
+        "happy glad",
+        "answer reply response",
+        "near close",
+    )
+)
+_CONSEQUENCE = re.compile(r"(?<=\w{3}), so (?!that\b).*$", re.S)
+_FACTORS = {"double": "2", "doubled": "2", "doubling": "2", "twice": "2", "halve": "0.5",
+    "halved": "0.5", "halving": "0.5", "half": "0.5", "triple": "3", "thrice": "3"}  # fmt: skip
+_SAME_WORDS = 0.6  # share of common content words from which only their order can differ
+_EQUAL_FRAME = 0.5  # share of equal words from which two sentences are one with words replaced
+
+
+def conflict(question: str, a: str, b: str) -> str | None:
+    """What kind of difference there is for certain ("number", "negation", ...), or None."""
+    a, b = sorted((a, b))  # SequenceMatcher is not symmetric
+    is_why = re.search(r"\bwhy\b", question, re.I)
+    if is_why and not (_CONSEQUENCE.search(a) and _CONSEQUENCE.search(b)):
+        # What one of them concludes, the other may leave unsaid.
+        a, b = _CONSEQUENCE.sub("", a), _CONSEQUENCE.sub("", b)
+    tokens_a, tokens_b = words(a.lower()), words(b.lower())
+    if _numbers(tokens_a) != _numbers(tokens_b):
+        return "number"
+    if len(_NEGATION.findall(a)) % 2 != len(_NEGATION.findall(b)) % 2:
+        return "negation"
+    names_a, names_b = _names(a, b, question), _names(b, a, question)
+    if names_a - names_b and names_b - names_a:
+        return "name"
+    if contradict(_without_condition(question, a), _without_condition(question, b)):
+        return "opposite"
+    if _roles_differ(question, a, b):
+        return "role"
+    if _is_substitution([stem(w) for w in tokens_a], [stem(w) for w in tokens_b]):
+        return "word"
+    return None
+
+
+def same_change(question: str, a: str, b: str) -> bool | None:
+    """Where the question asks how something changes: do both go up, or both down? None if unclear.
+
+    Not covered: answers that name several quantities.
+    """
+    if not _CHANGE_QUESTION.search(question) or _NEGATION.search(f"{a} {b}"):
+        return None
+    one, other = (direction(_without_condition(question, text)) for text in (a, b))
+    return None if one is None or other is None else one == other
+
+
+def _without_condition(question: str, text: str) -> str:
+    """Without a clause that only repeats what the question supposes ("as the price rises")."""
+    asked = {stem(w) for w in question_words(question)}
+    for clause in _CONDITION.finditer(text):
+        new = {stem(w) for w in words(clause[0])} - asked - _FUNCTION_WORDS
+        rest = text.replace(clause[0], "")
+        if words(rest) and all(direction(w) is not None or w in ("go", "goe") for w in new):
+            return rest
+    return text
+
+
+def _numbers(tokens: Sequence[str]) -> list[str]:
+    # "one" and "the two" are mostly pronouns, "first" and "second" mostly steps.
+    counted = [
+        _FACTORS.get(token, token)
+        for before, token in zip(("", *tokens), tokens, strict=False)
+        if token not in ("one", "first", "second") and (before, token) != ("the", "two")
+    ]
+    quantities = [parse_quantity(token) for token in counted]
+    return sorted(str(q.value) for q in quantities if q)
+
+
+def _names(text: str, beside: str, question: str) -> frozenset[str]:
+    """Proper nouns. At the start of a sentence a capital says nothing by itself."""
+    inner = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z]\w+")
+    known = {w.lower() for t in (text, beside, question) for w in inner.findall(t)}
+    return frozenset(w.lower() for w in re.findall(r"\b[A-Z]\w+", text) if w.lower() in known)
+
+
+def _roles_differ(question: str, a: str, b: str) -> bool:
+    """Who does what to whom is in the order of what both name, passive and "borrow" considered."""
+    asked = {stem(w) for w in question_words(question)}
+    named = {stem(w) for t in (a, b) for w in re.findall(r"(?<!^)\b[A-Z]\w+", t)}
+    order_a, order_b = (
+        [w for w in map(stem, words(text)) if w not in _FUNCTION_WORDS] for text in (a, b)
+    )
+    # A word that comes twice has no one place.
+    common = {w for w in order_a if order_a.count(w) == order_b.count(w) == 1}
+    if len(common) < _SAME_WORDS * len({*order_a, *order_b}):
+        common &= asked | named
+    order_a, order_b = [w for w in order_a if w in common], [w for w in order_b if w in common]
+    if len(common) < 2:
+        return False
+    if order_a != order_b and order_a != order_b[::-1]:
+        return True
+    return (order_a != order_b) != (is_turned(a) != is_turned(b))
+
+
+def _is_substitution(a: Sequence[str], b: Sequence[str]) -> bool:
+    """The same sentence with a content word put in another's place says something else."""
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    edits = [op for op in matcher.get_opcodes() if op[0] != "equal"]
+    changed = sum(max(i2 - i1, j2 - j1) for _, i1, i2, j1, j2 in edits)
+    if len(edits) <= 2 and changed <= 2:
+        return any(
+            _content(a[i1:i2]) != _content(b[j1:j2]) and not _synonyms(a[i1:i2], b[j1:j2])
+            for _, i1, i2, j1, j2 in edits
+        )
+    if matcher.ratio() < _EQUAL_FRAME:
+        return False
+    removed = {w for _, i1, i2, _, _ in edits for w in _content(a[i1:i2])}
+    added = {w for _, _, _, j1, j2 in edits for w in _content(b[j1:j2])}
+    if removed == added:  # the same words in another order
+        return bool(removed)
+    return bool(removed - added) and bool(added - removed)
+
+
+def _content(tokens: Sequence[str]) -> frozenset[str]:
+    return frozenset(tokens) - _FUNCTION_WORDS
+
+
+def _synonyms(a: Sequence[str], b: Sequence[str]) -> bool:
+    one, other = _content(a), _content(b)
+    return any(one <= line and other <= line for line in _SYNONYMS)

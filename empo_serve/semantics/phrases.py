@@ -1,0 +1,59 @@
+"""Equal short answers in frames of other languages: gender endings, Chinese and Japanese frames."""
+
+from __future__ import annotations
+
+import re
+
+_CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+_CJK_NEGATION = re.compile(r"[不没非]|ない|ません|じゃ")
+_CJK_FRAME = re.compile(
+    r"^(?:答案|答え|正解|それ|これ|它|他|她|这|那)?(?:是|は|为)?|(?:です|でした|だ|である|になります)?[。．.!！]*$"
+)
+_CJK_KIND = re.compile(r"(?:[市边方面省色])$")
+# Nouns are other words there: "puerto" is no "puerta".
+_ADJECTIVE_ASKED = re.compile(
+    r"\b(?:de que|de qué|quelle|di che|de)\b.*\b(?:color|couleur|colore|cor)\b"
+    r"|\b(?:contrario|contraire|opuesto|oposto|nacionalidad|nationalité)\b",
+    re.I,
+)
+_COLOUR_OF = re.compile(r"^(?:de |di )?(?:la |el |il |le )?(?:color|couleur|colore|cor) ")
+_GENDER = re.compile(r"(?:[oae]s?|os|as)$")
+
+
+def same_phrase(question: str, a: str, b: str) -> bool:
+    """Do both say the same word, in another gender or in a frame that repeats the question?"""
+    if _CJK.search(a) and _CJK.search(b):
+        return _same_cjk(question, a, b)
+    return bool(_ADJECTIVE_ASKED.search(question)) and _same_but_gender(a, b)
+
+
+def _same_cjk(question: str, a: str, b: str) -> bool:
+    if _CJK_NEGATION.search(a + b):
+        return False
+    one, other = sorted((_cjk_core(question, a), _cjk_core(question, b)), key=lambda t: (len(t), t))
+    if not one:
+        return False
+    # What stands before the head describes it: 標高3776メートルの富士山.
+    return one == other or (len(one) > 1 and other.endswith("の" + one))
+
+
+def _cjk_core(question: str, text: str) -> str:
+    text = _CJK_FRAME.sub("", text.strip())
+    shared = 0
+    while shared < len(text) and text[: shared + 1] in question:
+        shared += 1
+    if shared > 1:
+        text = text[shared:]
+    text = re.sub(r"^[从在由是は]|升起$", "", text)
+    while len(text) > 1 and text[-1] in question and text[-2:] in question:
+        text = text[:-2]
+    return _CJK_KIND.sub("", text) if len(text) > 1 else text
+
+
+def _same_but_gender(a: str, b: str) -> bool:
+    one, other = (_COLOUR_OF.sub("", text.casefold()).split() for text in (a, b))
+    return (
+        len(one) == len(other) == 1
+        and min(len(one[0]), len(other[0])) > 3
+        and _GENDER.sub("", one[0]) == _GENDER.sub("", other[0])
+    )

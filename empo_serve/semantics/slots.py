@@ -1,0 +1,59 @@
+"""A short answer against a sentence that brings it: "oak" and "They are made of oak"."""
+
+from __future__ import annotations
+
+import re
+
+from empo_serve.semantics.names import DISTINGUISHING
+from empo_serve.semantics.numbers import parse_quantity
+from empo_serve.semantics.opposites import stem
+from empo_serve.semantics.questions import question_words, words
+
+# What these do to the word that follows is not in the word.
+_RELATION = re.compile(
+    r"\b(?:not|never|no|nor|neither|none|without|than|except|unlike|near|before|after|beyond|above"
+    r"|below|under|over|between|until|opposite|against|instead|rather|but|or|and|if|half|part|most"
+    r"|some|almost|nicht|kein\w*|ohne|außer|aber|oder|und|vor|nach|pas|sans|sauf|mais|ou|et|avant"
+    r"|après|sin|salvo|pero|antes|después|y|o|non|senza|tranne|ma|prima|dopo|não|sem|exceto|mas"
+    r"|depois|e)\b|n['’]t\b",
+    re.I,
+)
+_FUNCTION_WORDS = frozenset(
+    stem(w)
+    for w in words(
+        "the a an is are was were be been being it its this that these those there they them he she"
+        " his her their of in on at to for by from with as so do does did has have had i you we one"
+        " called named known usually also just only simply mainly typically normally would will"
+        " der die das den dem des ein eine einen einem er sie es ist sind war am im an in zu von"
+        " vom mit heißt wird hat auf ja le la les un une il elle est sont c en du de des au aux ce"
+        " on y que qui se par el los las una lo es son está en del al por con uno il gli i di da"
+        " nel della dello degli è sono si o os as um uma é são no na do dos das em"
+    )
+)
+_MIN_SENTENCE = 4  # words; in less, another word is part of the thing: "blue whale" is no "whale"
+_MAX_SLOT = 3
+
+
+def fills_slot(question: str, a: str, b: str) -> bool:
+    """Does the longer text say the short one in a sentence that adds one word at most?
+
+    Words of the question and function words do not count; a negation, a comparison or a number
+    does.
+    """
+    short, long = sorted((a, b), key=lambda text: (len(words(text)), text))
+    num_words = len(words(long))
+    if len(words(short)) > _MAX_SLOT or not _MIN_SENTENCE <= num_words <= 20:
+        return False
+    if _RELATION.search(f"{short} {long}"):
+        return False
+    asked = {stem(w) for w in question_words(question)}
+    slot, said = _content(short, asked), _content(long, asked)
+    if not slot or (slot != said[-len(slot) :] and slot != said[: len(slot)]):
+        return False
+    extra = [w for w in said if w not in slot]
+    return len(extra) <= 1 and not any(w in DISTINGUISHING or parse_quantity(w) for w in extra)
+
+
+def _content(text: str, asked: set[str]) -> list[str]:
+    stems = [stem(w) for w in words(text)]
+    return [w for w in stems if w not in asked and w not in _FUNCTION_WORDS]
