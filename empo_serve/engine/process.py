@@ -12,8 +12,6 @@ from pathlib import Path
 
 import psutil
 
-from empo_serve.niceness import give_way
-
 _PR_SET_PDEATHSIG = 1
 _ON_ITS_WAY = (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -46,7 +44,7 @@ class ChildProcess:
             if os.getppid() != parent:
                 os._exit(1)  # the parent died before it could be watched
             if nice:
-                give_way(nice)
+                os.nice(nice)
 
         with open(log, "ab") as output:  # noqa: ASYNC230 - opens a local log once per child
             process = await asyncio.create_subprocess_exec(

@@ -15,7 +15,6 @@ from typing import Any
 
 from empo_serve.config import SemanticsSection
 from empo_serve.errors import ScorerError, StartupError
-from empo_serve.niceness import give_way
 from empo_serve.semantics.judging import Judge
 from empo_serve.types import GroupScore, Sample
 
@@ -197,7 +196,7 @@ class ScorerProcess:
             # Ctrl-C goes to the gateway alone, which ends its children in order.
             start_new_session=True,
             # Scoring is background work: where cores are few, the engine goes first.
-            preexec_fn=lambda: give_way(_NICE),
+            preexec_fn=lambda: os.nice(_NICE),
         )
 
     async def _wait_for_start(self, child: Process) -> str | None:
