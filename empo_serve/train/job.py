@@ -4,6 +4,7 @@ updates/000012/
   job.json  groups.jsonl          what to train on; never changed once written
   parent/                         adapter_config.json, adapter_model.safetensors and, where there
                                   is one, optimizer.pt; absent when the parent is v0
+  SHA256SUMS                      of all these, as `sha256sum -c` reads it
   adapter/  optimizer.pt  metrics.jsonl
   result.json                     written by the trainer, this one last: it marks the end
 
@@ -25,6 +26,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from empo_serve.config import TrainSection
 from empo_serve.db.durable import publish_directory, replace_file, temporary_beside
 from empo_serve.errors import JobError
+from empo_serve.train.sums import check_sums, write_sums
 
 FORMAT = 1
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
@@ -177,12 +179,14 @@ def write_job(
             shutil.copyfile(parent / name, temporary / "parent" / name)
         if optimizer is not None:
             shutil.copyfile(optimizer, temporary / "parent" / OPTIMIZER)
+    write_sums(temporary)
     read_job(temporary)  # nothing is handed over that the trainer would refuse
     publish_directory(temporary, directory)
 
 
 def read_job(directory: Path) -> Job:
     """Read and check a job directory. Raises JobError with one line that says what is wrong."""
+    check_sums(directory)
     header = _parse(_Header, _read(directory / "job.json"), str(directory / "job.json"))
     groups = []
     for number, line in enumerate(

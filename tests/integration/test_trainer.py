@@ -27,6 +27,7 @@ from empo_serve.train.forward import (
 )
 from empo_serve.train.job import Job, read_result, write_job
 from empo_serve.train.model import load_model, trainable_parameters
+from empo_serve.train.sums import write_sums
 from empo_serve.train.trainer import run
 
 pytestmark = pytest.mark.slow
@@ -415,6 +416,7 @@ def test_nan_from_the_sampler_fails_with_one_line_and_publishes_nothing(
     write_job(tmp_path / "1", make_job(model))
     groups = tmp_path / "1" / "groups.jsonl"
     groups.write_text(groups.read_text(encoding="utf-8").replace("-4.8", "NaN", 1))
+    write_sums(tmp_path / "1")
     trainer = subprocess.run(
         [*COMMAND, str(tmp_path / "1")], capture_output=True, text=True, check=False
     )
@@ -424,6 +426,19 @@ def test_nan_from_the_sampler_fails_with_one_line_and_publishes_nothing(
     assert trainer.stderr.count("\n") == 1
     assert not (tmp_path / "1" / "adapter").exists()
     assert read_result(tmp_path / "1") is None
+
+
+def test_an_edited_job_is_refused_by_its_hash(tmp_path: Path, model: Path) -> None:
+    write_job(tmp_path / "1", make_job(model))
+    groups = tmp_path / "1" / "groups.jsonl"
+    groups.write_text(groups.read_text(encoding="utf-8").replace("-4.8", "-4.7", 1))
+    trainer = subprocess.run(
+        [*COMMAND, str(tmp_path / "1")], capture_output=True, text=True, check=False
+    )
+    assert trainer.returncode == 1
+    assert trainer.stderr.startswith("error: ")
+    assert "groups.jsonl is not as it was written" in trainer.stderr
+    assert trainer.stderr.count("\n") == 1
 
 
 def test_a_model_that_gives_nan_publishes_nothing(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from empo_serve.train.job import (
     write_job,
     write_result,
 )
+from empo_serve.train.sums import SUMS
 
 SAMPLES = (JobSample((5, 6), (-0.5, -1.5), "Paris", False), JobSample((7,), (-0.1,), "", True))
 GROUP = JobGroup(7, "q-7", "v0", (1, 2, 3), (0, 1), 0.69, SAMPLES)
@@ -81,6 +84,14 @@ def edit(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     path.write_text(json.dumps(record) + newline + rest, encoding="utf-8")
 
 
+def sum_up(directory: Path) -> None:
+    """As somebody does who means to change a job."""
+    files = sorted(p for p in directory.rglob("*") if p.is_file() and p.name != SUMS)
+    names = [str(p.relative_to(directory)) for p in files]
+    sums = subprocess.run(["sha256sum", *names], cwd=directory, check=True, stdout=PIPE).stdout
+    (directory / SUMS).write_bytes(sums)
+
+
 def test_a_job_is_read_as_it_was_written(tmp_path: Path, job: Job) -> None:
     write_job(tmp_path / "updates" / "000003", job)
     assert read_job(tmp_path / "updates" / "000003") == job
@@ -119,7 +130,8 @@ def test_what_a_killed_writer_left_does_not_matter(tmp_path: Path, job: Job) -> 
     (tmp_path / ".1.tmp").mkdir()
     (tmp_path / ".1.tmp" / "junk").touch()
     write_job(tmp_path / "1", job)
-    assert sorted(p.name for p in (tmp_path / "1").iterdir()) == ["groups.jsonl", "job.json"]
+    names = sorted(p.name for p in (tmp_path / "1").iterdir())
+    assert names == [SUMS, "groups.jsonl", "job.json"]
 
 
 def test_a_job_that_the_trainer_would_refuse_is_not_written(tmp_path: Path, job: Job) -> None:
@@ -156,6 +168,7 @@ def test_a_wrong_job_is_refused_with_one_line(
 ) -> None:
     write_job(tmp_path / "1", job)
     edit(tmp_path / "1" / file, change)
+    sum_up(tmp_path / "1")
     with pytest.raises(JobError, match=message) as error:
         read_job(tmp_path / "1")
     assert "\n" not in str(error.value)
@@ -170,6 +183,7 @@ def test_a_missing_or_damaged_file_is_named(
     (tmp_path / "1" / file).unlink()
     if content is not None:
         (tmp_path / "1" / file).write_bytes(content)
+        sum_up(tmp_path / "1")
     with pytest.raises(JobError, match=file) as error:
         read_job(tmp_path / "1")
     assert "\n" not in str(error.value)
@@ -178,8 +192,51 @@ def test_a_missing_or_damaged_file_is_named(
 def test_an_incomplete_parent_is_refused(tmp_path: Path, job: Job, adapter: Path) -> None:
     write_job(tmp_path / "1", replace(job, parent_version="v1"), adapter)
     (tmp_path / "1" / "parent" / "adapter_config.json").unlink()
+    sum_up(tmp_path / "1")
     with pytest.raises(JobError, match=r"adapter_config\.json is missing"):
         read_job(tmp_path / "1")
+
+
+@pytest.mark.parametrize(
+    "file", ["job.json", "groups.jsonl", "parent/adapter_model.safetensors", "parent/optimizer.pt"]
+)
+@pytest.mark.parametrize("damage", ["edited", "cut off", "lost"])
+def test_a_file_that_is_not_as_it_was_written_is_refused_by_its_hash(
+    tmp_path: Path, job: Job, adapter: Path, file: str, damage: str
+) -> None:
+    (tmp_path / "state.pt").write_bytes(b"state")
+    write_job(tmp_path / "1", replace(job, parent_version="v1"), adapter, tmp_path / "state.pt")
+    path = tmp_path / "1" / file
+    content = path.read_bytes()
+    match damage:
+        case "edited":
+            path.write_bytes(content.replace(b"e", b"f", 1))
+        case "cut off":
+            path.write_bytes(content[:-1])
+        case "lost":
+            path.unlink()
+    with pytest.raises(JobError, match=f"{file} is (not as it was written|missing)") as error:
+        read_job(tmp_path / "1")
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_came_later_is_refused(tmp_path: Path, job: Job, adapter: Path) -> None:
+    write_job(tmp_path / "1", replace(job, parent_version="v1"), adapter)
+    (tmp_path / "1" / "parent" / "optimizer.pt").write_bytes(b"of another job")
+    with pytest.raises(JobError, match=r"optimizer\.pt is not in SHA256SUMS"):
+        read_job(tmp_path / "1")
+
+
+def test_a_job_without_sums_is_refused(tmp_path: Path, job: Job) -> None:
+    write_job(tmp_path / "1", job)
+    (tmp_path / "1" / SUMS).unlink()
+    with pytest.raises(JobError, match="SHA256SUMS, so nothing vouches"):
+        read_job(tmp_path / "1")
+
+
+def test_the_sums_are_those_of_sha256sum(tmp_path: Path, job: Job, adapter: Path) -> None:
+    write_job(tmp_path / "1", replace(job, parent_version="v1"), adapter)
+    subprocess.run(["sha256sum", "--check", "--strict", SUMS], cwd=tmp_path / "1", check=True)
 
 
 def test_a_result_is_read_as_it_was_written(tmp_path: Path) -> None:
@@ -196,7 +253,6 @@ def test_a_damaged_result_is_an_error(tmp_path: Path) -> None:
 
 
 def test_this_module_needs_no_torch() -> None:
-    import subprocess
     import sys
 
     code = (
