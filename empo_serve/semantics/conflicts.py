@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 
 from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.opposites import contradict, direction, is_turned, stem
-from empo_serve.semantics.questions import question_words, words
+from empo_serve.semantics.questions import is_open, question_words, words
 
 _NEGATION = re.compile(
     r"\b(?:not|never|no|none|neither|nor|cannot|without|nobody|nothing|unable|false)\b|n['’]t\b",
@@ -23,6 +23,8 @@ _CHANGE_QUESTION = re.compile(
     r"|\bwhat (?:is the |)effect\b",
     re.I,
 )
+_ROLE_QUESTION = re.compile(r"\bwho\b.*\b(?:whom|whose|what|which)\b", re.I)
+_PRONOUN = re.compile(r"\b(?:he|she|him|her|they|them|former|latter)\b", re.I)
 _CONDITION = re.compile(
     r"^(?:as|when|if|because|since|with)\b[^,]*,\s*|,?\s+(?:as|when|if|because|since)\s.*$", re.I
 )
@@ -100,9 +102,16 @@ def conflict(question: str, a: str, b: str) -> str | None:
         return "opposite"
     if _roles_differ(question, a, b):
         return "role"
+    if not is_open(question) and _crossed(question, tokens_a, tokens_b):
+        return "role"
     if _is_substitution([stem(w) for w in tokens_a], [stem(w) for w in tokens_b]):
         return "word"
     return None
+
+
+def points_at_roles(question: str, text: str) -> bool:
+    """Where the question asks who does what, does the text name somebody by a pronoun only?"""
+    return bool(_ROLE_QUESTION.search(question) and _PRONOUN.search(text))
 
 
 def same_change(question: str, a: str, b: str) -> bool | None:
@@ -162,6 +171,13 @@ def _roles_differ(question: str, a: str, b: str) -> bool:
     if order_a != order_b and order_a != order_b[::-1]:
         return True
     return (order_a != order_b) != (is_turned(a) != is_turned(b))
+
+
+def _crossed(question: str, a: Sequence[str], b: Sequence[str]) -> bool:
+    """Where the question wants one of those that it names, each answer names another."""
+    asked = {stem(w) for w in question_words(question)} - _FUNCTION_WORDS
+    one, other = ({stem(w) for w in text} & asked for text in (a, b))
+    return bool(one - other) and bool(other - one)
 
 
 def _is_substitution(a: Sequence[str], b: Sequence[str]) -> bool:
