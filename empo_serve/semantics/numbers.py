@@ -22,7 +22,9 @@ _ORDINALS = {
     "nineteenth": 19, "twentieth": 20, "thirtieth": 30,
 }  # fmt: skip
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4}
+_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4} | {
+    part: n for word, n in _ORDINALS.items() if 4 <= n <= 20 for part in (word, word + "s")
+}
 
 # Unit -> (dimension, factor to its base unit). Currencies are dimensions of their own.
 _UNITS: dict[str, tuple[str, Fraction]] = {}
@@ -121,7 +123,7 @@ def only_number(text: str, asked: str) -> Quantity | None:
     digits = {d for whole in _DIGITS.findall(_plain(asked)) for d in (whole, *whole.split("/"))}
     found = [d for d in _DIGITS.findall(text) if d not in digits]
     if found:
-        return parse_quantity(found[0]) if len(found) == 1 else None
+        return _with_unit(found[0], text) if len(found) == 1 else None
     if at := _NUMBER_WORD.search(text):
         compound = parse_quantity(text[at.start() :])  # "twelve euros and fifty cents"
         if compound is not None and compound.unit in _UNITS:
@@ -137,11 +139,19 @@ def only_number(text: str, asked: str) -> Quantity | None:
         if spoken is None:
             i += 1
             continue
-        runs.append(Quantity(spoken[0], ""))
+        unit = _singular(spoken[1].split(" ")[0])
+        runs.append(Quantity(spoken[0], unit if unit in _UNITS else ""))
         i += max(
             1, len(" ".join(tokens[i : i + 12]).replace("-", " ").split()) - len(spoken[1].split())
         )
     return runs[0] if len(runs) == 1 else None
+
+
+def _with_unit(digits: str, text: str) -> Quantity | None:
+    """The number with the unit that follows it within a sentence."""
+    following = re.search(rf"{re.escape(digits)}\s?([^\W\d]{{3,}})", text)
+    is_unit = following is not None and _singular(following[1]) in _UNITS
+    return parse_quantity(f"{digits} {following[1]}" if following and is_unit else digits)
 
 
 def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
@@ -221,7 +231,7 @@ def _spoken(text: str) -> tuple[Fraction, str] | None:
     for i, token in enumerate(tokens):
         following = tokens[i + 1] if i + 1 < len(tokens) else ""
         number = _SMALL.get(token) or _ORDINALS.get(token) or (0 if token == "zero" else None)
-        if token in _PARTS and (current or token == "half"):
+        if token in _PARTS and ((0 < current < 20 and not total) or token == "half"):
             current = (current or Fraction(1)) / _PARTS[token]
         elif number is not None:
             is_continued = current % 100 == 0 or (current % 100 >= 20 and current % 10 == 0)
@@ -263,6 +273,9 @@ def _unit_name(rest: str) -> str | None:
     names = rest.split()
     if len(names) > 2 or any(not re.fullmatch(r"[^\W\d]+|[$€£¢]|°[cf]?", name) for name in names):
         return None
+    first = _singular(names[0]) if names else ""
+    if len(names) > 1 and len(first) > 2 and _UNITS.get(first, ("",))[0] in ("time", "length"):
+        return first  # "two days pass"
     return " ".join(_singular(name) for name in names)
 
 

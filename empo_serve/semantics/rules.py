@@ -14,7 +14,13 @@ from functools import cached_property, lru_cache
 from empo_serve.config import SemanticsSection
 from empo_serve.semantics.aliases import calendar_names, is_alias, is_calendar_name
 from empo_serve.semantics.base import Verdict
-from empo_serve.semantics.dates import parse_date, parse_time
+from empo_serve.semantics.dates import (
+    parse_date,
+    parse_decade,
+    parse_time,
+    same_decade,
+    years_in_digits,
+)
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.lists import list_items, same_items
 from empo_serve.semantics.math_workers import MathWorkers
@@ -34,7 +40,9 @@ from empo_serve.semantics.questions import (
 from empo_serve.semantics.slots import fills_slot
 
 _SHORT = 3  # words
-_TIME_QUESTION = re.compile(r"\b(?:when|what time|at what|date|day|what year|which year)\b", re.I)
+_TIME_QUESTION = re.compile(
+    r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century)\b", re.I
+)
 _COUNT_QUESTION = re.compile(r"\bhow many\b|\bnumber of\b", re.I)
 _NONE = re.compile(
     r"(?:there (?:are|is|were|was) )?(?:none|no \w+|not (?:a single )?one|nobody|no one|zero|nil)"
@@ -76,7 +84,8 @@ class Reading:
         """The number that the answer is, or the only one that it brings."""
         if _NONE.fullmatch(self.text) and _COUNT_QUESTION.search(self.question[-4000:]):
             return Quantity(Fraction(0), "")
-        whole = parse_quantity(self.text)
+        text = years_in_digits(self.text) if asks_when(self.question) else self.text
+        whole = parse_quantity(text)
         if whole or (looks_like_math(self.text) and not _is_wordy(self.text)):
             return whole
         if len(self.text) >= 400:
@@ -84,7 +93,7 @@ class Reading:
         spoken = foreign_number(self.question[-4000:], self.text)
         if spoken is not None:
             return Quantity(Fraction(spoken), "")
-        return only_number(self.text, self.question[-4000:])
+        return only_number(text, self.question[-4000:])
 
     @cached_property
     def date(self) -> tuple[int | None, int, int | None] | None:
@@ -93,6 +102,10 @@ class Reading:
     @cached_property
     def time(self) -> int | None:
         return parse_time(self.text)
+
+    @cached_property
+    def decade(self) -> tuple[int | None, int] | None:
+        return parse_decade(self.text)
 
     @cached_property
     def is_quantity(self) -> bool:
@@ -198,6 +211,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
             return Verdict(a.date == b.date, "date_time")
         if a.time is not None and b.time is not None:
             return Verdict(a.time == b.time, "date_time")
+        if a.decade is not None and b.decade is not None:
+            return Verdict(same_decade(a.decade, b.decade), "date_time")
     named = _same_calendar(a, b)
     if named is not None:
         return Verdict(named, "date_time")
@@ -237,7 +252,10 @@ def _same_only_name(a: Reading, b: Reading) -> bool:
 
 
 def _same_calendar(a: Reading, b: Reading) -> bool | None:
-    """Months and days of the week in any language; one answer must be no more than such a name."""
+    """Months and days of the week in any language; one answer must be no more than such names."""
+    lists = [x for x in (a, b) if x.items and all(map(is_calendar_name, x.items))]
+    if lists and not wants_order(a.question):
+        return calendar_names(a.text) == calendar_names(b.text)
     if not (is_calendar_name(a.text) or is_calendar_name(b.text)):
         return None
     one, other = calendar_names(a.text), calendar_names(b.text)
