@@ -24,6 +24,14 @@ _CHANGE_QUESTION = re.compile(
     re.I,
 )
 _ROLE_QUESTION = re.compile(r"\bwho\b.*\b(?:whom|whose|what|which)\b", re.I)
+_BECAUSE = re.compile(r",?\s(?:as|because|since|for|so)\s.*$", re.I | re.S)
+_UNCHANGED = re.compile(
+    r"\b(?:not|n['’]t) (?:really |actually )?(?:change|affect|influence|alter|vary)\w*\b"
+    r"|\b(?:stays?|remains?|keeps?) (?:the same|constant|as (?:it|they) (?:is|are|was|were))\b"
+    r"|\b(?:no|without) (?:change|effect|influence)\b|\bunchanged\b"
+    r"|\bnothing (?:changes|happens)\b",
+    re.I,
+)
 _PRONOUN = re.compile(r"\b(?:he|she|him|her|they|them|former|latter)\b", re.I)
 _CONDITION = re.compile(
     r"^(?:as|when|if|because|since|with)\b[^,]*,\s*|,?\s+(?:as|when|if|because|since)\s.*$", re.I
@@ -119,10 +127,17 @@ def same_change(question: str, a: str, b: str) -> bool | None:
 
     Not covered: answers that name several quantities.
     """
-    if not _CHANGE_QUESTION.search(question) or _NEGATION.search(f"{a} {b}"):
+    if not _CHANGE_QUESTION.search(question):
         return None
-    one, other = (direction(_without_condition(question, text)) for text in (a, b))
+    one, other = (_change(_without_condition(question, _BECAUSE.sub("", t))) for t in (a, b))
     return None if one is None or other is None else one == other
+
+
+def _change(text: str) -> int | None:
+    """0 for up, 1 for down, 2 for no change."""
+    if _UNCHANGED.search(text):
+        return 2
+    return None if _NEGATION.search(text) else direction(text)
 
 
 def _without_condition(question: str, text: str) -> str:

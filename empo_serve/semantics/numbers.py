@@ -150,8 +150,8 @@ def only_number(text: str, asked: str) -> Quantity | None:
 def _with_unit(digits: str, text: str) -> Quantity | None:
     """The number with the unit that follows it within a sentence."""
     following = re.search(rf"{re.escape(digits)}\s?([^\W\d]{{3,}})", text)
-    is_unit = following is not None and _singular(following[1]) in _UNITS
-    return parse_quantity(f"{digits} {following[1]}" if following and is_unit else digits)
+    unit = following[1] if following and _singular(following[1]) in _UNITS else ""
+    return parse_quantity(f"{digits} {unit}")
 
 
 def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
@@ -270,8 +270,9 @@ def _unit_name(rest: str) -> str | None:
     if rest.startswith("degrees "):
         rest = rest.removeprefix("degrees ")
     rest = rest.replace("° ", "°")
-    names = rest.split()
-    if len(names) > 2 or any(not re.fullmatch(r"[^\W\d]+|[$€£¢]|°[cf]?", name) for name in names):
+    if len(names := rest.split()) > 2 or any(
+        not re.fullmatch(r"[^\W\d]+|[$€£¢]|°[cf]?", name) for name in names
+    ):
         return None
     first = _singular(names[0]) if names else ""
     if len(names) > 1 and len(first) > 2 and _UNITS.get(first, ("",))[0] in ("time", "length"):

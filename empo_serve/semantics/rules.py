@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 from empo_serve.config import SemanticsSection
 from empo_serve.semantics.aliases import calendar_names, is_alias, is_calendar_name
 from empo_serve.semantics.base import Verdict
+from empo_serve.semantics.conflicts import same_change
 from empo_serve.semantics.dates import (
     parse_date,
     parse_decade,
@@ -204,6 +205,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(True, "nobody")
     if _offers_choice(a.question) and _TIE.match(a.text) and _TIE.match(b.text):
         return Verdict(True, "tie")
+    if is_alias(a.question, a.text, b.text):
+        return Verdict(True, "name")
     if {a.text, b.text} == {"Yes", "No"}:
         return Verdict(False, "yes_no")
     if asks_when(a.question):
@@ -237,6 +240,9 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(True, "name")
     if a.content and a.content == b.content and _is_part(a.echo, b.echo):
         return Verdict(True, "echo")
+    changes = same_change(a.question, a.text, b.text)
+    if changes is not None:
+        return Verdict(changes, "direction")
     if max(len(words(a.key)), len(words(b.key))) <= _SHORT:
         return Verdict(False, "text")
     return Verdict(None, "undecided")
