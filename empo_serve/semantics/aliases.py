@@ -260,10 +260,9 @@ _NAME_OF = {symbol: name for name, symbol in _SYMBOL_OF.items()}
 def is_alias(question: str, a: str, b: str) -> bool:
     """Are `a` and `b` two names of one thing?"""
     one, other = _key(a), _key(b)
-    if _NAMES.get(one, frozenset()) & _NAMES.get(other, frozenset()):
-        return True
-    if _CALENDAR.get(one, frozenset()) & _CALENDAR.get(other, frozenset()):
-        return True
+    for table in (_NAMES, _CALENDAR):
+        if one in table and other in table and table[one] & table[other]:
+            return True
     if not _ELEMENT_QUESTION.search(question):
         return False
     return _element(a) == _element(b) is not None

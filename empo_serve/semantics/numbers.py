@@ -26,8 +26,7 @@ _PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarte
     part: n for word, n in _ORDINALS.items() if 4 <= n <= 20 for part in (word, word + "s")
 }
 
-# Unit -> (dimension, factor to its base unit). Currencies are dimensions of their own.
-_UNITS: dict[str, tuple[str, Fraction]] = {}
+_UNITS: dict[str, tuple[str, Fraction]] = {}  # unit -> (dimension, factor to its base unit)
 for _dimension, _table in {
     "length": "mm millimetre millimeter 0.001; cm centimetre centimeter 0.01; m metre meter 1;"
     " km kilometre kilometer 1000; inch inche 0.0254; ft foot feet 0.3048; mile mi 1609.344",
@@ -58,14 +57,14 @@ _LITERAL = re.compile(
 )
 _ABOUT = re.compile(
     r"^(?:about|approximately|some|over|approx\.?|roughly|around|exactly|only|just|nearly"
-    r"|almost|precisely|a total of"
-    r"|≈|~)\s*",
+    r"|almost|precisely|a total of|≈|~)\s*",
     re.I,
 )
 _DIGITS = re.compile(r"-?(?<![\w.,])\d[\d,]*(?:\.\d+)?(?:/\d+)?(?!\w)")
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_SMALL)}|a hundred|half)\b")
 _AND_A_HALF = re.compile(r"^(?:an?|one) (\w+) and a half$")
 _ODDS = re.compile(r"(?:an? |)(\w+) (?:in|out of) (\w+)")
+_UNIT_WORD = re.compile(r"[^\W\d]+|[$€£¢]|°[cf]?")
 _MAX_LENGTH = 120
 
 
@@ -148,7 +147,7 @@ def only_number(text: str, asked: str) -> Quantity | None:
 
 
 def _with_unit(digits: str, text: str) -> Quantity | None:
-    """The number with the unit that follows it within a sentence."""
+    """The number with the unit behind it."""
     following = re.search(rf"{re.escape(digits)}\s?([^\W\d]{{3,}})", text)
     unit = following[1] if following and _singular(following[1]) in _UNITS else ""
     return parse_quantity(f"{digits} {unit}")
@@ -270,9 +269,8 @@ def _unit_name(rest: str) -> str | None:
     if rest.startswith("degrees "):
         rest = rest.removeprefix("degrees ")
     rest = rest.replace("° ", "°")
-    if len(names := rest.split()) > 2 or any(
-        not re.fullmatch(r"[^\W\d]+|[$€£¢]|°[cf]?", name) for name in names
-    ):
+    names = rest.split()
+    if len(names) > 2 or not all(_UNIT_WORD.fullmatch(name) for name in names):
         return None
     first = _singular(names[0]) if names else ""
     if len(names) > 1 and len(first) > 2 and _UNITS.get(first, ("",))[0] in ("time", "length"):

@@ -205,8 +205,6 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(True, "nobody")
     if _offers_choice(a.question) and _TIE.match(a.text) and _TIE.match(b.text):
         return Verdict(True, "tie")
-    if is_alias(a.question, a.text, b.text):
-        return Verdict(True, "name")
     if {a.text, b.text} == {"Yes", "No"}:
         return Verdict(False, "yes_no")
     if asks_when(a.question):
@@ -235,7 +233,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
     if a.is_math or b.is_math or a.is_quantity or b.is_quantity:
         return Verdict(None, "undecided")
     if has_signs(a.key) or has_signs(b.key):
-        return Verdict(None, "undecided")
+        is_same = is_alias(a.question, a.text, b.text)
+        return Verdict(True, "name") if is_same else Verdict(None, "undecided")
     if same_name(a.question, a.text, b.text):
         return Verdict(True, "name")
     if a.content and a.content == b.content and _is_part(a.echo, b.echo):
