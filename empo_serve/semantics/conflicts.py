@@ -47,43 +47,6 @@ _FUNCTION_WORDS = frozenset(
         " one ones other others each much many let lets mainly mostly"
     )
 )
-# Words in one slot of equal frames that change nothing.
-_SYNONYMS = tuple(
-    frozenset(map(stem, line.split()))
-    for line in (
-        "big large huge great major",
-        "small little tiny",
-        "begin start commence",
-        "end finish stop",
-        "fast quick rapid speedy",
-        "movie film",
-        "car automobile",
-        "buy purchase",
-        "help assist aid",
-        "get obtain receive gain",
-        "make produce create form generate",
-        "use utilise utilize employ",
-        "show display demonstrate",
-        "important significant key main",
-        "method way process technique",
-        "area region zone",
-        "colour color",
-        "keep maintain retain",
-        "cause lead result",
-        "allow enable let",
-        "happen occur",
-        "liquid fluid",
-        "energy power",
-        "turn convert transform change become",
-        "body organism",
-        "build construct",
-        "hard difficult",
-        "smart clever intelligent",
-        "happy glad",
-        "answer reply response",
-        "near close",
-    )
-)
 _CONSEQUENCE = re.compile(r"(?<=\w{3}), so (?!that\b).*$", re.S)
 _FACTORS = {"double": "2", "doubled": "2", "doubling": "2", "twice": "2", "halve": "0.5",
     "halved": "0.5", "halving": "0.5", "half": "0.5", "triple": "3", "thrice": "3"}  # fmt: skip
@@ -201,10 +164,7 @@ def _is_substitution(a: Sequence[str], b: Sequence[str]) -> bool:
     edits = [op for op in matcher.get_opcodes() if op[0] != "equal"]
     changed = sum(max(i2 - i1, j2 - j1) for _, i1, i2, j1, j2 in edits)
     if len(edits) <= 2 and changed <= 2:
-        return any(
-            _content(a[i1:i2]) != _content(b[j1:j2]) and not _synonyms(a[i1:i2], b[j1:j2])
-            for _, i1, i2, j1, j2 in edits
-        )
+        return any(_content(a[i1:i2]) != _content(b[j1:j2]) for _, i1, i2, j1, j2 in edits)
     if matcher.ratio() < _EQUAL_FRAME:
         return False
     removed = {w for _, i1, i2, _, _ in edits for w in _content(a[i1:i2])}
@@ -216,8 +176,3 @@ def _is_substitution(a: Sequence[str], b: Sequence[str]) -> bool:
 
 def _content(tokens: Sequence[str]) -> frozenset[str]:
     return frozenset(tokens) - _FUNCTION_WORDS
-
-
-def _synonyms(a: Sequence[str], b: Sequence[str]) -> bool:
-    one, other = _content(a), _content(b)
-    return any(one <= line and other <= line for line in _SYNONYMS)

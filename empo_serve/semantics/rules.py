@@ -53,16 +53,6 @@ _NONE = re.compile(
 _NOBODY = re.compile(
     r"(?:nobody|no[ -]one|none of them|none)\b(?!.*\b(?:but|except|other)\b)", re.I
 )
-# None of those that the question offers comes first.
-_TIE = re.compile(
-    r"(?:neither|both (?:at once|equally|together|\w+ (?:at the same time|together|equally))"
-    r"|simultaneously|at the same time|equal(?:ly)?\b|the same\b|it is a tie|a tie|no difference"
-    r"|(?:they|both) .*\b(?:at the same time|simultaneously|together|equally|the same)\b)",
-    re.I,
-)
-_COMPARED = re.compile(
-    r"\b(?:first|last|\w+er|more|less|most|least|better|worse|\w+est)\b.*\bor\b", re.I
-)
 _STOP = frozenset(
     words(
         "the a an is are was were be been it its this that there they he she him his her of"
@@ -151,11 +141,6 @@ class Reading:
 
 
 @lru_cache(maxsize=256)
-def _offers_choice(question: str) -> bool:
-    return bool(_COMPARED.search(question[-4000:]))
-
-
-@lru_cache(maxsize=256)
 def asks_when(question: str) -> bool:
     return bool(_TIME_QUESTION.search(question[-4000:]))
 
@@ -203,8 +188,6 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(False, "option")
     if _NOBODY.match(a.text) and _NOBODY.match(b.text) and not is_open(a.question):
         return Verdict(True, "nobody")
-    if _offers_choice(a.question) and _TIE.match(a.text) and _TIE.match(b.text):
-        return Verdict(True, "tie")
     if {a.text, b.text} == {"Yes", "No"}:
         return Verdict(False, "yes_no")
     if asks_when(a.question):
