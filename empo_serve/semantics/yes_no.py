@@ -146,16 +146,23 @@ def polarity(question: str, answer: str) -> bool | None:
                 after = _after_subject(question, said, negated)
                 if after is not None:
                     return after
+    known = [w for w in content if w in asked]
+    if known and known[0] in _compared(question):
+        # "Iron is heavier": it is the other one that is so.
+        is_comparative = any(w in ("more", "less") or w.endswith("er") for w in known)
+        return False if is_comparative and not negated else None
+    if not _keeps_order(question, known):
+        return None
     told = _by_opposites(question, clause) if len(said) <= 12 else None
     if told is not None:
         return told == says_yes
     if _PRO_VERB.search(clause) and len(said) <= _MAX_CLAUSE:
         return says_yes
-    known = [w for w in content if w in asked]
     if len(known) == len(content) and negated and len(said) <= 5:
         return asked_negated  # "Africa isn't one."
-    if not _keeps_order(question, known):
-        return None
+    is_new = content[0] not in asked and content[0] not in _BELONGS
+    if is_new and not _is_said(question, content):
+        return None  # "Birds lay eggs" says nothing about cats
     goal, is_all_known = _says_goal(question, content)
     if known and len(known) >= 0.6 * len(asked) and len(known) >= 0.6 * len(content):
         # "Bern is the capital of Switzerland" says nothing about Austria.
@@ -166,6 +173,19 @@ def polarity(question: str, answer: str) -> bool | None:
 def _main_clause(question: str) -> str:
     """What is asked, without the condition behind it."""
     return _CONDITION.sub("", question)
+
+
+def _compared(question: str) -> set[str]:
+    """What the question compares its subject with."""
+    subject, _, compared = _main_clause(question).lower().partition(" than ")
+    return {fold(w) for w in words(compared)} - {fold(w) for w in words(subject)} - _STOP
+
+
+def _is_said(question: str, content: list[str]) -> bool:
+    """Does the answer name the subject, the first thing that the question names?"""
+    asked = [fold(w) for w in words(question)]
+    subject = next((w for w in asked if w not in _STOP and not _NEGATION.search(w)), None)
+    return subject in content
 
 
 def _keeps_order(question: str, known: list[str]) -> bool:
@@ -208,12 +228,9 @@ def _by_opposites(question: str, clause: str) -> bool | None:
     """Whether the clause says the question's word ("rise", "go up") or its opposite ("go down") of
     the same subject; None when it says neither or both."""
     question = _main_clause(question)
-    subject, _, compared = question.lower().partition(" than ")
-    beside = {fold(w) for w in words(compared)} - {fold(w) for w in words(subject)}
     asked = question_words(question) - _STOP
     known = [fold(w) for w in words(clause) if fold(w) in asked]
-    is_pointing = bool(_POINTING.match(clause))
-    if (not known and not is_pointing) or (known and known[0] in beside and not is_pointing):
+    if not known and not _POINTING.match(clause):
         return None
     asked_marks, said_marks = marks(question), marks(clause)
     repeated = {line for line, _ in marks(" ".join(known))}
