@@ -80,7 +80,7 @@ _PRONOUNS = frozenset(
 _MAX_LENGTH = 200
 _RUN_WORD = re.compile(r"[^\W\d_][\w'’.&-]*")
 _NOT_A_NAME = re.compile(
-    r"\b(?:not|never|no|nor|neither|except|but|instead|rather|or|and|und|et|y|nicht|kein|pas|non|sin)\b|n['’]t\b",
+    r"\b(?:not|never|no|nor|neither|except|than|but|instead|rather|or|and|und|et|y|nicht|kein|pas|non|sin)\b|n['’]t\b",
     re.I,
 )
 
@@ -111,6 +111,9 @@ def same_name(question: str, a: str, b: str) -> bool:
         return _same_initials(short, long)
     if short[0] in _BY_FIRST_NAME and len(short) == 1 and long[0] == short[0]:
         return True
+    text = max(a, b, key=lambda t: (len(t), t))
+    if any(w[0].islower() and w not in _PARTICLES | _TITLES for w in words(text)):
+        return False  # a sentence: "Ann beat Bob" is not Bob
     extra = long[: -len(short)]
     if long[-len(short) :] != short or DISTINGUISHING & set(extra):
         return False
