@@ -165,7 +165,33 @@ california|ca
 florida|fl
 hawaii|hi
 alaska|ak
+china|中国|kitay|китай
+germany|德国|ドイツ|германия
+france|法国|フランス|франция
+united kingdom|英国|イギリス|великобритания
+united states|美国|アメリカ|сша
+russia|俄罗斯|ロシア
+italy|意大利|イタリア|италия
+spain|西班牙|スペイン|испания
+japan|япония
+india|印度|インド|индия
+paris|巴黎|パリ|париж
+london|londres|londra|伦敦|ロンドン|лондон
+berlin|柏林|ベルリン|берлин
+rome|罗马|ローマ|рим
+madrid|马德里|マドリード|мадрид
 pig|swine
+water|h2o
+carbon dioxide|co2
+nitrogen|n2
+oxygen|o2
+hydrogen|h2
+ozone|o3
+ammonia|nh3
+methane|ch4
+sodium chloride|nacl
+sulphuric acid|sulfuric acid|h2so4
+javascript|js
 mercury|quicksilver
 table salt|common salt|salt
 acetaminophen|paracetamol
@@ -215,12 +241,14 @@ _ELEMENT_QUESTION = re.compile(
 _SPELLINGS = {"aluminum": "aluminium", "sulfur": "sulphur", "cesium": "caesium"}
 
 
-def _table(text: str) -> dict[str, frozenset[int]]:
-    found: dict[str, set[int]] = {}
-    for i, line in enumerate(text.strip().splitlines()):
-        for name in line.split("|"):
-            found.setdefault(name, set()).add(i)
-    return {name: frozenset(lines) for name, lines in found.items()}
+def _table(text: str) -> dict[str, frozenset[str]]:
+    """Name -> the things that it names. Lines that begin alike are of one thing."""
+    found: dict[str, set[str]] = {}
+    for line in text.strip().splitlines():
+        names = line.split("|")
+        for name in names:
+            found.setdefault(name, set()).add(names[0])
+    return {name: frozenset(things) for name, things in found.items()}
 
 
 _NAMES = _table(_PLACES)
@@ -232,10 +260,9 @@ _NAME_OF = {symbol: name for name, symbol in _SYMBOL_OF.items()}
 def is_alias(question: str, a: str, b: str) -> bool:
     """Are `a` and `b` two names of one thing?"""
     one, other = _key(a), _key(b)
-    if _NAMES.get(one, frozenset()) & _NAMES.get(other, frozenset()):
-        return True
-    if _CALENDAR.get(one, frozenset()) & _CALENDAR.get(other, frozenset()):
-        return True
+    for table in (_NAMES, _CALENDAR):
+        if one in table and other in table and table[one] & table[other]:
+            return True
     if not _ELEMENT_QUESTION.search(question):
         return False
     return _element(a) == _element(b) is not None
@@ -246,12 +273,12 @@ def is_calendar_name(text: str) -> bool:
     return _key(text) in _CALENDAR
 
 
-def calendar_names(text: str) -> frozenset[int]:
-    """The months and days of the week that `text` names in full, by the lines of the table."""
+def calendar_names(text: str) -> frozenset[str]:
+    """The months and days of the week that `text` names, in English."""
     tokens = re.findall(
         r"[^\W\d]{3,}(?:-feira)?|[月火水木金土日]曜日|星期[一二三四五六日]", _key(text)
     )
-    return frozenset(line for token in tokens for line in _CALENDAR.get(token, ()))
+    return frozenset(name for token in tokens for name in _CALENDAR.get(token, ()))
 
 
 def _element(text: str) -> str | None:

@@ -12,7 +12,7 @@ from difflib import SequenceMatcher
 
 from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.opposites import contradict, direction, is_turned, stem
-from empo_serve.semantics.questions import question_words, words
+from empo_serve.semantics.questions import is_open, question_words, words
 
 _NEGATION = re.compile(
     r"\b(?:not|never|no|none|neither|nor|cannot|without|nobody|nothing|unable|false)\b|n['’]t\b",
@@ -23,6 +23,16 @@ _CHANGE_QUESTION = re.compile(
     r"|\bwhat (?:is the |)effect\b",
     re.I,
 )
+_ROLE_QUESTION = re.compile(r"\bwho\b.*\b(?:whom|whose|what|which)\b", re.I)
+_BECAUSE = re.compile(r",?\s(?:as|because|since|for|so)\s.*$", re.I | re.S)
+_UNCHANGED = re.compile(
+    r"\b(?:not|n['’]t) (?:really |actually )?(?:change|affect|influence|alter|vary)\w*\b"
+    r"|\b(?:stays?|remains?|keeps?) (?:the same|constant|as (?:it|they) (?:is|are|was|were))\b"
+    r"|\b(?:no|without) (?:change|effect|influence)\b|\bunchanged\b"
+    r"|\bnothing (?:changes|happens)\b",
+    re.I,
+)
+_PRONOUN = re.compile(r"\b(?:he|she|him|her|they|them|former|latter)\b", re.I)
 _CONDITION = re.compile(
     r"^(?:as|when|if|because|since|with)\b[^,]*,\s*|,?\s+(?:as|when|if|because|since)\s.*$", re.I
 )
@@ -35,43 +45,6 @@ _FUNCTION_WORDS = frozenset(
         " might shall should must which who whom whose what when where why how because since while"
         " whereas if very also just too rather quite some any about over up out off down such own"
         " one ones other others each much many let lets mainly mostly"
-    )
-)
-# Words in one slot of equal frames that change nothing.
-_SYNONYMS = tuple(
-    frozenset(map(stem, line.split()))
-    for line in (
-        "big large huge great major",
-        "small little tiny",
-        "begin start commence",
-        "end finish stop",
-        "fast quick rapid speedy",
-        "movie film",
-        "car automobile",
-        "buy purchase",
-        "help assist aid",
-        "get obtain receive gain",
-        "make produce create form generate",
-        "use utilise utilize employ",
-        "show display demonstrate",
-        "important significant key main",
-        "method way process technique",
-        "area region zone",
-        "colour color",
-        "keep maintain retain",
-        "cause lead result",
-        "allow enable let",
-        "happen occur",
-        "liquid fluid",
-        "energy power",
-        "turn convert transform change become",
-        "body organism",
-        "build construct",
-        "hard difficult",
-        "smart clever intelligent",
-        "happy glad",
-        "answer reply response",
-        "near close",
     )
 )
 _CONSEQUENCE = re.compile(r"(?<=\w{3}), so (?!that\b).*$", re.S)
@@ -100,9 +73,16 @@ def conflict(question: str, a: str, b: str) -> str | None:
         return "opposite"
     if _roles_differ(question, a, b):
         return "role"
+    if not is_open(question) and _crossed(question, tokens_a, tokens_b):
+        return "role"
     if _is_substitution([stem(w) for w in tokens_a], [stem(w) for w in tokens_b]):
         return "word"
     return None
+
+
+def points_at_roles(question: str, text: str) -> bool:
+    """Where the question asks who does what, does the text name somebody by a pronoun only?"""
+    return bool(_ROLE_QUESTION.search(question) and _PRONOUN.search(text))
 
 
 def same_change(question: str, a: str, b: str) -> bool | None:
@@ -110,10 +90,17 @@ def same_change(question: str, a: str, b: str) -> bool | None:
 
     Not covered: answers that name several quantities.
     """
-    if not _CHANGE_QUESTION.search(question) or _NEGATION.search(f"{a} {b}"):
+    if not _CHANGE_QUESTION.search(question):
         return None
-    one, other = (direction(_without_condition(question, text)) for text in (a, b))
+    one, other = (_change(_without_condition(question, _BECAUSE.sub("", t))) for t in (a, b))
     return None if one is None or other is None else one == other
+
+
+def _change(text: str) -> int | None:
+    """0 for up, 1 for down, 2 for no change."""
+    if _UNCHANGED.search(text):
+        return 2
+    return None if _NEGATION.search(text) else direction(text)
 
 
 def _without_condition(question: str, text: str) -> str:
@@ -164,16 +151,20 @@ def _roles_differ(question: str, a: str, b: str) -> bool:
     return (order_a != order_b) != (is_turned(a) != is_turned(b))
 
 
+def _crossed(question: str, a: Sequence[str], b: Sequence[str]) -> bool:
+    """Where the question wants one of those that it names, each answer names another."""
+    asked = {stem(w) for w in question_words(question)} - _FUNCTION_WORDS
+    one, other = ({stem(w) for w in text} & asked for text in (a, b))
+    return bool(one - other) and bool(other - one)
+
+
 def _is_substitution(a: Sequence[str], b: Sequence[str]) -> bool:
     """The same sentence with a content word put in another's place says something else."""
     matcher = SequenceMatcher(None, a, b, autojunk=False)
     edits = [op for op in matcher.get_opcodes() if op[0] != "equal"]
     changed = sum(max(i2 - i1, j2 - j1) for _, i1, i2, j1, j2 in edits)
     if len(edits) <= 2 and changed <= 2:
-        return any(
-            _content(a[i1:i2]) != _content(b[j1:j2]) and not _synonyms(a[i1:i2], b[j1:j2])
-            for _, i1, i2, j1, j2 in edits
-        )
+        return any(_content(a[i1:i2]) != _content(b[j1:j2]) for _, i1, i2, j1, j2 in edits)
     if matcher.ratio() < _EQUAL_FRAME:
         return False
     removed = {w for _, i1, i2, _, _ in edits for w in _content(a[i1:i2])}
@@ -185,8 +176,3 @@ def _is_substitution(a: Sequence[str], b: Sequence[str]) -> bool:
 
 def _content(tokens: Sequence[str]) -> frozenset[str]:
     return frozenset(tokens) - _FUNCTION_WORDS
-
-
-def _synonyms(a: Sequence[str], b: Sequence[str]) -> bool:
-    one, other = _content(a), _content(b)
-    return any(one <= line and other <= line for line in _SYNONYMS)

@@ -32,11 +32,25 @@ _HOUR_WORDS = "one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _MINUTE_WORDS = (
     "ten|fifteen|twenty|twenty-five|thirty|thirty-five|forty|forty-five|fifty|fifty-five"
 )
+_NAMED_HOURS = {"midnight": 0, "noon": 12, "midday": 12}
+_NAMED_HOUR = "|".join(_NAMED_HOURS)
 _CLOCK = re.compile(
     r"\b(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?!\d)|\b(?P<bare>\d{1,2})(?= ?[ap]\.?m\b)"
-    r"|\b(?P<word>half past|quarter past|quarter to) (?P<of>\w+)"
+    r"|\b(?P<amount>half|quarter|\w+(?:-\w+)?)(?: minutes?)? (?P<side>past|after|to|before)"
+    rf" (?P<of>{_HOUR_WORDS}|{_NAMED_HOUR}|\d{{1,2}})\b"
     r"|\b(?P<exact>\w+) o['’]?clock\b"
-    rf"|\b(?P<spoken>{_HOUR_WORDS}) (?P<past>{_MINUTE_WORDS})\b",
+    rf"|\b(?P<spoken>{_HOUR_WORDS}) (?P<past>{_MINUTE_WORDS})\b"
+    rf"|\b(?P<named>{_NAMED_HOUR})\b",
+    re.I,
+)
+_TENS = ("twent", "thirt", "fort", "fift", "sixt", "sevent", "eight", "ninet")
+_DECADE = re.compile(
+    rf"\b(?P<century>\d{{2}})?(?P<decade>\d)0['’]?s\b|\b(?P<word>(?:{'|'.join(_TENS)})ies)\b", re.I
+)
+_TEEN = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
+_SPOKEN_YEAR = re.compile(
+    rf"\b({_TEEN}|twenty)[ -](hundred(?! and)|(?:{'|'.join(_TENS)})y"
+    rf"(?:[ -](?:one|two|three|four|five|six|seven|eight|nine))?|{_TEEN}|oh?[ -]\w+)\b",
     re.I,
 )
 _AFTERNOON = re.compile(r"[ \d]p\.?m\b|in the (?:evening|afternoon)|at night", re.I)
@@ -78,19 +92,62 @@ def parse_time(text: str) -> int | None:
         if hour is None or past is None or not 0 <= hour.value <= 24:
             return None
         minutes = int(hour.value) * 60 + int(past.value)
-    elif clock["word"]:
-        spoken = parse_quantity(clock["of"])
-        if spoken is None:
+    elif clock["amount"]:
+        of, offset = _hour(clock["of"]), _minutes(clock["amount"])
+        if of is None or offset is None:
             return None
-        offset = {"half past": 30, "quarter past": 15, "quarter to": -15}[clock["word"].lower()]
-        minutes = int(spoken.value) * 60 + offset
+        minutes = of * 60 + (offset if clock["side"].lower() in ("past", "after") else -offset)
+    elif clock["named"]:
+        minutes = _NAMED_HOURS[clock["named"].lower()] * 60
     else:
         minutes = int(clock["hour"] or clock["bare"]) * 60 + int(clock["minute"] or 0)
     if _AFTERNOON.search(text) and minutes < 12 * 60:
         minutes += 12 * 60
     if _MORNING.search(text) and minutes >= 12 * 60:
         minutes -= 12 * 60
-    return minutes
+    return minutes % (24 * 60)
+
+
+def parse_decade(text: str) -> tuple[int | None, int] | None:
+    """(century, decade) of the only decade in `text`: "the 1960s" is (19, 6), "the sixties" has
+    no century."""
+    found = list(_DECADE.finditer(text[:300]))
+    if len(found) != 1:
+        return None
+    if word := found[0]["word"]:
+        return None, _TENS.index(word.lower().removesuffix("ies")) + 2
+    century = found[0]["century"]
+    return int(century) if century else None, int(found[0]["decade"])
+
+
+def same_decade(a: tuple[int | None, int], b: tuple[int | None, int]) -> bool:
+    return a[1] == b[1] and (a[0] == b[0] or None in (a[0], b[0]))
+
+
+def years_in_digits(text: str) -> str:
+    """ "in nineteen fifty-nine" -> "in 1959"."""
+    return _SPOKEN_YEAR.sub(_year_digits, text)
+
+
+def _year_digits(found: re.Match[str]) -> str:
+    rest = re.sub(r"^oh?[ -]", "", found[2].lower())
+    century, years = parse_quantity(found[1]), parse_quantity("0" if rest == "hundred" else rest)
+    return found[0] if not century or not years else str(century.value * 100 + years.value)
+
+
+def _hour(text: str) -> int | None:
+    if text.lower() in _NAMED_HOURS:
+        return _NAMED_HOURS[text.lower()]
+    spoken = parse_quantity(text)
+    return int(spoken.value) if spoken else None
+
+
+def _minutes(text: str) -> int | None:
+    """How many minutes "half", "quarter" or "twenty-five" stands for."""
+    if text.lower() in ("half", "quarter"):
+        return {"half": 30, "quarter": 15}[text.lower()]
+    spoken = parse_quantity(text)
+    return int(spoken.value) if spoken and not spoken.unit and 0 < spoken.value < 60 else None
 
 
 def _date_in_digits(first: int, second: int, year: int) -> tuple[int, int, int] | None:

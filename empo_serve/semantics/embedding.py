@@ -14,7 +14,7 @@ from typing import Any
 from empo_serve.config import SemanticsSection
 from empo_serve.errors import StartupError
 from empo_serve.semantics.base import Verdict
-from empo_serve.semantics.conflicts import conflict, same_change
+from empo_serve.semantics.conflicts import conflict, points_at_roles, same_change
 from empo_serve.semantics.contrasts import predicates
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.normalize import looks_like_math, normalize
@@ -127,6 +127,8 @@ def guard(question: str, a: str, b: str) -> Verdict | None:
         return Verdict(None, "formal")
     if kind := conflict(question, a, b):
         return Verdict(False, f"conflict_{kind}")
+    if points_at_roles(question, a) or points_at_roles(question, b):
+        return Verdict(None, "roles")
     changes = same_change(question, a, b)
     if changes is not None:
         return Verdict(changes, "direction")

@@ -9,11 +9,6 @@ from empo_serve.semantics.aliases import is_alias
 from empo_serve.semantics.normalize import normalize
 from empo_serve.semantics.questions import fold_word, question_words, words
 
-_PERSON_QUESTION = re.compile(
-    r"\b(?:who|whom|whose|author|president|king|queen|inventor|painter|composer|character|singer"
-    r"|actor|actress|player|pope|general|wer|wem|wen|qui|qui[eé]n(?:es)?|chi|quem|wie)\b|кто",
-    re.I,
-)
 _TITLES = frozenset(
     words(
         "king queen president emperor pope saint sir lord lady dr doctor mr mrs ms prof professor"
@@ -40,6 +35,38 @@ DISTINGUISHING = frozenset(
         " non anti ex former vice not no never and or und et y"
     )
 )
+# Short forms of first names; one line is one name.
+_SHORT_FORMS = {
+    short: full
+    for full, *shorts in map(
+        str.split,
+        (
+            "theodore ted teddy", "john jack johnny jon", "robert bob bobby rob robbie",
+            "william bill will billy willy", "samuel sam", "james jim jimmy jamie",
+            "thomas tom tommy", "richard dick rick richie", "joseph joe joey",
+            "benjamin ben benny", "daniel dan danny", "charles charlie chuck",
+            "edward ed eddie ned", "michael mike mick", "david dave", "stephen steve steven",
+            "alexander alex alec", "anthony tony", "nicholas nick", "francis frank",
+            "elizabeth liz beth betty lizzie", "margaret maggie peggy", "katherine kate kathy",
+            "andrew andy", "christopher chris", "matthew matt", "gregory greg", "donald don",
+            "franklin frank", "albert al", "ronald ron", "kenneth ken", "lawrence larry",
+            "leonard leo len", "walter walt", "abraham abe", "frederick fred freddie",
+        ),
+    )
+    for short in shorts
+}  # fmt: skip
+# People whom everybody calls by their first name.
+_BY_FIRST_NAME = frozenset(
+    words(
+        "dante galileo michelangelo rembrandt leonardo raphael napoleon napoleone tycho elvis"
+        " tutankhamun voltaire moliere caravaggio donatello"
+    )
+)
+# "Charles I of the house of Stuart", "Pompey the Great"
+_HOUSE = re.compile(
+    r"(?:(?<= [IVX])|(?<=[IVX]{2})|(?<=III))\s+of\b.*$"
+    r"|\s+the (?:Great|Conqueror|Terrible|Magnificent|Wise|Bold|Confessor|Lionheart)$"
+)
 _PARTICLES = frozenset(words("de da di du do dos del della von van der den la le of the v"))
 # "the Scottish inventor", "a Colombian author"
 _ADJECTIVE = re.compile(r"^\w+(?:ish|an|ese|ch|eek|iss|ic|i)$")
@@ -53,7 +80,7 @@ _PRONOUNS = frozenset(
 _MAX_LENGTH = 200
 _RUN_WORD = re.compile(r"[^\W\d_][\w'’.&-]*")
 _NOT_A_NAME = re.compile(
-    r"\b(?:not|never|no|nor|neither|except|but|instead|rather|or|and|und|et|y|nicht|kein|pas|non|sin)\b|n['’]t\b",
+    r"\b(?:not|never|no|nor|neither|except|than|but|instead|rather|or|and|und|et|y|nicht|kein|pas|non|sin)\b|n['’]t\b",
     re.I,
 )
 
@@ -77,11 +104,16 @@ def same_name(question: str, a: str, b: str) -> bool:
         return True
     if not _is_capitalised(a) or not _is_capitalised(b):
         return False
-    short, long = sorted((_without_titles(one), _without_titles(other)), key=lambda n: (len(n), n))
+    short, long = sorted(map(_plain_name, (one, other)), key=lambda n: (len(n), n))
     if short == long:
         return True
     if len(short) == len(long):
         return _same_initials(short, long)
+    if short[0] in _BY_FIRST_NAME and len(short) == 1 and long[0] == short[0]:
+        return True
+    text = max(a, b, key=lambda t: (len(t), t))
+    if any(w[0].islower() and w not in _PARTICLES | _TITLES for w in words(text)):
+        return False  # a sentence: "Ann beat Bob" is not Bob
     extra = long[: -len(short)]
     if long[-len(short) :] != short or DISTINGUISHING & set(extra):
         return False
@@ -144,7 +176,7 @@ def _runs(text: str) -> list[tuple[int, str, bool, bool]]:
 
 @lru_cache(maxsize=1024)
 def _bare(question: str, text: str) -> list[str]:
-    text = re.sub(r"\s*\([^)]*\)$", "", text)
+    text = _HOUSE.sub("", re.sub(r"\s*\([^)]*\)$", "", text))
     head, comma, place = text.partition(",")
     asked = question_words(question)
     if comma and place.split():
@@ -175,8 +207,10 @@ def _same_initials(a: list[str], b: list[str]) -> bool:
     return all(x == y or (1 in (len(x), len(y)) and x[0] == y[0]) for x, y in pairs)
 
 
-def _without_titles(name: list[str]) -> list[str]:
-    return [word for word in name if word not in _TITLES] or name
+def _plain_name(name: list[str]) -> list[str]:
+    """Without titles, and with the full form of the first name where a surname follows."""
+    name = [word for word in name if word not in _TITLES] or name
+    return [_SHORT_FORMS.get(name[0], name[0]), *name[1:]] if len(name) > 1 else name
 
 
 def _is_capitalised(text: str) -> bool:

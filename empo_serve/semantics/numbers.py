@@ -22,10 +22,11 @@ _ORDINALS = {
     "nineteenth": 19, "twentieth": 20, "thirtieth": 30,
 }  # fmt: skip
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4}
+_PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4} | {
+    part: n for word, n in _ORDINALS.items() if 4 <= n <= 20 for part in (word, word + "s")
+}
 
-# Unit -> (dimension, factor to its base unit). Currencies are dimensions of their own.
-_UNITS: dict[str, tuple[str, Fraction]] = {}
+_UNITS: dict[str, tuple[str, Fraction]] = {}  # unit -> (dimension, factor to its base unit)
 for _dimension, _table in {
     "length": "mm millimetre millimeter 0.001; cm centimetre centimeter 0.01; m metre meter 1;"
     " km kilometre kilometer 1000; inch inche 0.0254; ft foot feet 0.3048; mile mi 1609.344",
@@ -56,14 +57,14 @@ _LITERAL = re.compile(
 )
 _ABOUT = re.compile(
     r"^(?:about|approximately|some|over|approx\.?|roughly|around|exactly|only|just|nearly"
-    r"|almost|precisely|a total of"
-    r"|≈|~)\s*",
+    r"|almost|precisely|a total of|≈|~)\s*",
     re.I,
 )
 _DIGITS = re.compile(r"-?(?<![\w.,])\d[\d,]*(?:\.\d+)?(?:/\d+)?(?!\w)")
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_SMALL)}|a hundred|half)\b")
 _AND_A_HALF = re.compile(r"^(?:an?|one) (\w+) and a half$")
 _ODDS = re.compile(r"(?:an? |)(\w+) (?:in|out of) (\w+)")
+_UNIT_WORD = re.compile(r"[^\W\d]+|[$€£¢]|°[cf]?")
 _MAX_LENGTH = 120
 
 
@@ -121,7 +122,7 @@ def only_number(text: str, asked: str) -> Quantity | None:
     digits = {d for whole in _DIGITS.findall(_plain(asked)) for d in (whole, *whole.split("/"))}
     found = [d for d in _DIGITS.findall(text) if d not in digits]
     if found:
-        return parse_quantity(found[0]) if len(found) == 1 else None
+        return _with_unit(found[0], text) if len(found) == 1 else None
     if at := _NUMBER_WORD.search(text):
         compound = parse_quantity(text[at.start() :])  # "twelve euros and fifty cents"
         if compound is not None and compound.unit in _UNITS:
@@ -137,11 +138,19 @@ def only_number(text: str, asked: str) -> Quantity | None:
         if spoken is None:
             i += 1
             continue
-        runs.append(Quantity(spoken[0], ""))
+        unit = _singular(spoken[1].split(" ")[0])
+        runs.append(Quantity(spoken[0], unit if unit in _UNITS else ""))
         i += max(
             1, len(" ".join(tokens[i : i + 12]).replace("-", " ").split()) - len(spoken[1].split())
         )
     return runs[0] if len(runs) == 1 else None
+
+
+def _with_unit(digits: str, text: str) -> Quantity | None:
+    """The number with the unit behind it."""
+    following = re.search(rf"{re.escape(digits)}\s?([^\W\d]{{3,}})", text)
+    unit = following[1] if following and _singular(following[1]) in _UNITS else ""
+    return parse_quantity(f"{digits} {unit}")
 
 
 def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
@@ -221,7 +230,7 @@ def _spoken(text: str) -> tuple[Fraction, str] | None:
     for i, token in enumerate(tokens):
         following = tokens[i + 1] if i + 1 < len(tokens) else ""
         number = _SMALL.get(token) or _ORDINALS.get(token) or (0 if token == "zero" else None)
-        if token in _PARTS and (current or token == "half"):
+        if token in _PARTS and ((0 < current < 20 and not total) or token == "half"):
             current = (current or Fraction(1)) / _PARTS[token]
         elif number is not None:
             is_continued = current % 100 == 0 or (current % 100 >= 20 and current % 10 == 0)
@@ -261,8 +270,11 @@ def _unit_name(rest: str) -> str | None:
         rest = rest.removeprefix("degrees ")
     rest = rest.replace("° ", "°")
     names = rest.split()
-    if len(names) > 2 or any(not re.fullmatch(r"[^\W\d]+|[$€£¢]|°[cf]?", name) for name in names):
+    if len(names) > 2 or not all(_UNIT_WORD.fullmatch(name) for name in names):
         return None
+    first = _singular(names[0]) if names else ""
+    if len(names) > 1 and len(first) > 2 and _UNITS.get(first, ("",))[0] in ("time", "length"):
+        return first  # "two days pass"
     return " ".join(_singular(name) for name in names)
 
 

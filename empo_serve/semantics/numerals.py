@@ -1,4 +1,5 @@
-"""Number words from 0 to 1000 of German, Dutch, French, Spanish, Italian and Portuguese."""
+"""Number words of German, Dutch, French, Spanish, Italian, Portuguese, Russian (to 1000), Chinese
+and Japanese (to 99 999)."""
 
 from __future__ import annotations
 
@@ -21,6 +22,8 @@ _SMALL = {
     " quattordici quindici sedici diciassette diciotto diciannove",
     "pt": "zero um dois tres quatro cinco seis sete oito nove dez onze doze treze catorze quinze"
     " dezesseis dezessete dezoito dezenove",
+    "ru": "ноль один два три четыре пять шесть семь восемь девять десять одиннадцать двенадцать"
+    " тринадцать четырнадцать пятнадцать шестнадцать семнадцать восемнадцать девятнадцать",
 }
 _TENS = {  # 20, 30, ...
     "de": "zwanzig dreissig vierzig funfzig sechzig siebzig achtzig neunzig hundert",
@@ -30,6 +33,7 @@ _TENS = {  # 20, 30, ...
     "es": "veinte treinta cuarenta cincuenta sesenta setenta ochenta noventa cien",
     "it": "venti trenta quaranta cinquanta sessanta settanta ottanta novanta cento",
     "pt": "vinte trinta quarenta cinquenta sessenta setenta oitenta noventa cem",
+    "ru": "двадцать тридцать сорок пятьдесят шестьдесят семьдесят восемьдесят девяносто сто",
 }
 _MORE = {
     "eine": 1, "einen": 1, "ein": 1, "une": 1, "una": 1, "un": 1, "uma": 1, "duas": 2,
@@ -44,18 +48,29 @@ _ASKED = {
     "fr": r"\b(?:combien|quel(?:le)?s?|qui|que|quand|font|est-ce|french)\b|qu['’]",
     "es": r"¿|\b(?:cuant[oa]s?|spanish)\b",
     "it": r"\b(?:quant[oaei]|qual[ei]?|che|chi|dove|quando|italian)\b",
+    "ru": r"[а-я]",
     "pt": r"\b(?:quant[oa]s|quanto|qual|quais|quem|onde|portuguese)\b",
 }
 # "treinta y uno", "vinte e um", "vingt et un"
 _JOINT = re.compile(r"(?<=nta|nte|nti|ngt|nze) (y|e|et) (?=\w)")
+_RUSSIAN_TENS = re.compile(
+    rf"\b({'|'.join(_TENS['ru'].split()[:8])}) (?={'|'.join(_SMALL['ru'].split()[1:10])})"
+)
+_CJK_NUMERAL = re.compile(r"[零〇一二两三四五六七八九十百千万]+")
+_CJK_COUNT_QUESTION = re.compile(r"[几幾何]|多少|いくつ|いくら")
+_CJK_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_CJK_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
 _WORD = re.compile(r"[^\W\d]+(?:-[^\W\d]+)*")
 
 
 def foreign_number(question: str, text: str) -> int | None:
     """The one number word of the question's language in `text`; None without or with several."""
+    if _CJK_COUNT_QUESTION.search(question):
+        return _cjk_number(question, text)
     languages = _languages(question)
     if not languages or len(text) > 300:
         return None
+    text = _RUSSIAN_TENS.sub(r"\1-", text.lower())
     folded = _JOINT.sub(lambda joint: "-et-" if joint[1] == "et" else "-", _fold(text))
     tokens = _WORD.findall(folded)
     asked = set(_WORD.findall(_fold(question)))
@@ -70,6 +85,25 @@ def foreign_number(question: str, text: str) -> int | None:
         if len(found) == 1:
             return found[0]
     return None
+
+
+def _cjk_number(question: str, text: str) -> int | None:
+    """The one number of a Chinese or Japanese answer that its question does not have."""
+    in_question = set(_CJK_NUMERAL.findall(question)) | set(re.findall(r"\d+", question))
+    found = [n for n in re.findall(rf"\d+|{_CJK_NUMERAL.pattern}", text) if n not in in_question]
+    if len(found) != 1 or re.search(r"[.,．，]\d|[\^/×%％]", text):
+        return None
+    if found[0].isdecimal():
+        return int(found[0])
+    total, current = 0, 0
+    for char in found[0]:
+        if char in _CJK_DIGITS:
+            current = 10 * current + _CJK_DIGITS[char]  # also "二〇二五"
+        elif char == "万":
+            total, current = (total + current) * 10_000, 0
+        else:
+            total, current = total + (current or 1) * _CJK_SCALES[char], 0
+    return total + current
 
 
 @lru_cache(maxsize=256)
@@ -89,15 +123,15 @@ def _numerals(language: str) -> dict[str, int]:
 
 def _build(language: str) -> dict[str, int]:
     small, tens = _SMALL[language].split(), _TENS[language].split()
-    table = {word: i for i, word in enumerate(small)} | _MORE
+    table = {_fold(word): i for i, word in enumerate(small)} | _MORE
     for i, ten in enumerate(tens):
         base = 20 + 10 * i
-        table[ten] = base
+        table[_fold(ten)] = base
         if base == 100:
             break
         for one in range(1, 10):
             for word in _compounds(language, ten, base, one, small):
-                table[word] = base + one
+                table[_fold(word)] = base + one
     if language == "fr":
         table["quatre-vingt"] = 80
         for i in range(11, 20):

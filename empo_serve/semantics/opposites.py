@@ -14,7 +14,7 @@ _LINES = """
 rise rose risen increase grow grew grown climb gain raise expand swell soar
     | fall fell fallen decrease drop shrink shrank decline sink sank reduce contract diminish
 more higher high greater large larger big bigger above most highest largest biggest
-    | less lower low small smaller little few fewer below least lowest smallest beneath under
+    | less lesser lower low small smaller little few fewer below least lowest smallest beneath under
 fast faster quick quicker quickly rapid rapidly speed accelerate sooner | slow slower slowly delay
 heavy heavier heaviest | light lighter lightest weightless
 hot hotter warm warmer warmth heat hottest boil melt | cold colder cool cooler chill freeze frozen
@@ -68,6 +68,7 @@ multiply | divide
 present | absent
 peace | war
 import | export
+converge convergent | diverge divergent
 hire employ | fire
 visible | invisible hidden
 """

@@ -7,8 +7,12 @@ import re
 _CJK = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 _CJK_NEGATION = re.compile(r"[不没非]|ない|ません|じゃ")
 _CJK_FRAME = re.compile(
-    r"^(?:答案|答え|正解|それ|これ|它|他|她|这|那)?(?:是|は|为)?|(?:です|でした|だ|である|になります)?[。．.!！]*$"
+    r"[「」『』“”《》]|^(?:答案|答え|正解|それ|これ|它|他|她|这|那)?(?:是|は|为)?|(?:です|でした|だ|である|になります)?[。．.!！]*$"
 )
+_CJK_WHO = re.compile(r"谁|誰|哪位|作者")
+_CJK_MADE = re.compile(r"(?:所)?(?:[写著画作]|创作|发明|发现|建立)?的?")
+_CJK_EVENT = re.compile(r"[了给被把败胜赢向对]")
+_CJK_SEVERAL = re.compile(r"[和与及跟、，,]|以及")
 _CJK_KIND = re.compile(r"(?:[市边方面省色])$")
 # Nouns are other words there: "puerto" is no "puerta".
 _ADJECTIVE_ASKED = re.compile(
@@ -34,7 +38,13 @@ def _same_cjk(question: str, a: str, b: str) -> bool:
     if not one:
         return False
     # What stands before the head describes it: 標高3776メートルの富士山.
-    return one == other or (len(one) > 1 and other.endswith("の" + one))
+    if one == other or (len(one) > 1 and other.endswith(("の" + one, "的" + one))):
+        return True
+    # A person's name among titles: 清代作家曹雪芹写的.
+    is_person = len(one) > 1 and bool(_CJK_WHO.search(question))
+    before, _, after = other.partition(one)
+    is_framed = not _CJK_EVENT.search(before) and bool(_CJK_MADE.fullmatch(after))
+    return is_person and one in other and is_framed and not _CJK_SEVERAL.search(other)
 
 
 def _cjk_core(question: str, text: str) -> str:

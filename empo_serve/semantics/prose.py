@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from empo_serve.semantics.dates import parse_time
 from empo_serve.semantics.lists import list_items
+from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.questions import (
     fold_word,
     is_open,
@@ -26,8 +28,7 @@ from empo_serve.semantics.yes_no import polarity
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,80}?)\*\*|`([^`\n]{1,80})`")
 _LEAD_IN = re.compile(
     r"^(?:so|therefore|thus|hence|then|and|well|in conclusion|in summary|overall|finally"
-    r"|consequently"
-    r"|as a result|this (?:means|implies)(?: that)?|that means|we (?:get|have|find"
+    r"|consequently|as a result|this (?:means|implies)(?: that)?|that means|we (?:get|have|find"
     r"|obtain)(?: that)?)\b,?\s+",
     re.I,
 )
@@ -39,7 +40,7 @@ _COPULA = re.compile(
 )
 _EMPTY_SUBJECT = frozenset(
     words(
-        "it this that there they he she these those answer result solution value total final"
+        "it this that there they he she these those being answer result solution value total final"
         " correct right number sum name the a an of in for to and its one which word who el la"
         " le les der die das und lo un una une ein eine einen den dem des du de et"
     )
@@ -52,6 +53,14 @@ _PARTICIPLE = re.compile(
     r"|(?:\w+\s+by|(\w+)\s+(?:in|on|at|from|to|as|for))\s+)",
     re.I,
 )
+# "Counting from March, the third one is May"
+_ADJUNCT = re.compile(
+    r"(?P<adjunct>(?:(?P<frame>\w+ing|among|of)|in|on|at|by|with|from|for|as|if|after|before)\b[^,.]*),\s+"
+    r"(?=(?:the|it|this|that|there|he|she|they|you|we|one|i)\b)",
+    re.I,
+)
+# "The fox, who had seen it, is the one that ..."
+_RELATIVE = re.compile(r",\s+(?:who|which|whose|where)\b[^,]*,(?=\s+(?:is|are|was|were)\b)", re.I)
 _APPOSITION = re.compile(
     r",\s+(?:which|who|whose|where|when|because|since|as|so|with|a|an|the|located|known|based|situated"
     r"|though|although|but|not|after|before|while|also (?:known|called)|capital|one of|at"
@@ -82,6 +91,10 @@ _WHO = re.compile(
     r"\b(?i:who|whom|which of|which one|wer|qui|qui[eé]n)\b"
     r"(?!['’]?s?(?: is| was| are| were)? [A-Z])"
 )
+_POINTED = re.compile(
+    r"(?:the|that|those) (?:one|ones|person|people|\w+ (?:who|that|which))\b", re.I
+)
+_MAX_ECHO = 14  # words
 _EQUATION = re.compile(r"(?<![<>=!:])=(?![=>])")
 _ASSIGNMENT = re.compile(r"\b([A-Za-z])\s*=\s*")
 
@@ -140,12 +153,15 @@ def _part(question: str, sentence: str) -> str:
     text = conclusion[-1]
     while (lead := _LEAD_IN.match(text)) and text[lead.end() :]:
         text = text[lead.end() :]
-    text = after_hedge(text)
+    text = _RELATIVE.sub("", after_hedge(text))
+    adjunct = _ADJUNCT.match(text)
+    asked = _asked_stems(question)
+    if adjunct and (adjunct["frame"] or not _new_words(adjunct["adjunct"], asked)):
+        text = text[adjunct.end() :]
     if period := _PERIOD_QUESTION.search(question):
         named = re.findall(rf"\S+ {period[1]}", text, re.I)
         if len(named) == 1:
             return str(named[0])
-    asked = _asked_stems(question)
     picks_name = bool(_WHO.search(question))
     for copula in _COPULA.finditer(f" {text}", 1):
         left, right = f" {text}"[: copula.start()].strip(), f" {text}"[copula.end() :].strip()
@@ -153,13 +169,17 @@ def _part(question: str, sentence: str) -> str:
             continue
         if picks_name and _is_asked_name(left, asked):
             return left  # "Ravi was in front": one of those that the question names
+        if _POINTED.match(right) and not _new_words(right, asked):
+            return left  # "The mayor is the one who was elected"
         if _is_echo(left, asked):
             return _value(_trim(right, asked))
         if not _new_words(_trim(right, asked), asked):
             return _value(_trim(left, asked))
-    if len(words(text)) <= 14 and not {"when", "year"} & asked:
+    if len(words(text)) > _MAX_ECHO:
+        text = _trim(text, asked)
+    if len(words(text)) <= _MAX_ECHO and not {"when", "year"} & asked:
         text = re.sub(r"(?<=\w) in \d{4}$", "", text)
-    if len(words(text)) <= 14 and not _is_formula(text) and len(list_items(text)) < 3:
+    if len(words(text)) <= _MAX_ECHO and not _is_formula(text) and len(list_items(text)) < 3:
         text = _without_echo(text, asked)
     starting = re.match(r"(?:es|ist|est|is|im|c['’]est)\s+(.+)$", text, re.I)
     if starting:
@@ -174,8 +194,7 @@ def _is_asked_name(left: str, asked: frozenset[str]) -> bool:
 
 
 def _is_echo(left: str, asked: frozenset[str]) -> bool:
-    """Is the subject the question's own? One more common noun ("the capital city of"
-    " ...") may be."""
+    """Is the subject the question's own? One more common noun ("the capital city of") may be."""
     new = _new_words(left, asked)
     known = len([w for w in words(left) if _stem(w) in asked and w.lower() not in _EMPTY_SUBJECT])
     if not new or _DEFINITE.fullmatch(left):
@@ -189,6 +208,8 @@ def _without_echo(text: str, asked: frozenset[str]) -> str:
     known = [not _new_words(token, asked) for token in tokens]
     if len(tokens) == 2 and tokens[0][:1].isdigit():
         return text  # a quantity with the unit that was asked for
+    if parse_quantity(text) is not None or parse_time(text) is not None:
+        return text  # "two thirds", of a question about thirds
     if known and known[-1] and not known[0]:
         while len(tokens) > 1 and known[len(tokens) - 1]:
             tokens.pop()

@@ -20,7 +20,10 @@ _FOREIGN_YES_NO = re.compile(
     r"(?:^|[.!?]\s+)(?:(?:ist|sind|war|waren|hat|haben|kann|können|gibt es|darf|muss|wird|liegt"
     r"|heeft|zijn|kan|está|están|tiene|tienen|puede|pueden|fue|hay|são|tem|têm|pode|foi|há|sono|può"
     r"|possono)\s[^?]*\?$"
-    r"|(?:¿\s*(?:es|son|está|están|tiene|tienen|puede|pueden|fue|fueron|hay|vive|viven)\b[^?]*\?$)"
+    r"|¿\s*(?!(?:(?:a|con|de|desde|en|entre|hasta|para|por|según|sobre)\s+)*"
+    r"(?:qu[eéi]|cu[aáeé]|d[oó]nde|ad[oó]nde|c[oó]mo))(?![^?]* o )\w[^?]*\?$"
+    r"|(?!w)\w+(?:t|en)\s(?:\w+\s)?(?:der|die|das|den|ein|eine|er|sie|es|man|zu)\s"
+    r"(?![^?]* oder )[^?]*\?$"
     r"|(?:è|é)\s[^?]*\?$|est-ce que\b(?![^?]*\b(?:qui|que|où|quand|combien)\b))"
     r"|^(?!.*\b(?:quel|quelle|quels|quelles|qui|que|où|quand|comment|combien|pourquoi)\b)"
     r"[^?]*\w-(?:t-)?(?:il|elle|ils|elles|on)\b[^?]*\?$"
@@ -41,7 +44,7 @@ _OPEN = re.compile(
     r"|\bwhat (?:happens|happened|(?:would|will) happen|causes?|caused|makes?|made)\b"
     r"|\bwhat (?:do|does|did|should|had|has|have)\b.*\b(?:do|mean|decided?|done|teach)\b"
     r"|\bdifferences?\b(?=.* between\b)|\bdiffer\b|\bexplain\b|\bdescribe\b|\bthe moral\b"
-    r"|\bwho\b.*\bwhom\b|^\W*what (?:is|are) (?:an? )?[a-z]+(?: [a-z]+)?\s*\?",
+    r"|\bwho\b.*\b(?:whom|whose|what|which)\b|^\W*what (?:is|are) (?:an? )?[a-z]+(?: [a-z]+)?\s*\?",
     re.I | re.S,
 )
 _POSSESSIVE = re.compile(r"['’]s?$")

@@ -14,7 +14,14 @@ from functools import cached_property, lru_cache
 from empo_serve.config import SemanticsSection
 from empo_serve.semantics.aliases import calendar_names, is_alias, is_calendar_name
 from empo_serve.semantics.base import Verdict
-from empo_serve.semantics.dates import parse_date, parse_time
+from empo_serve.semantics.conflicts import same_change
+from empo_serve.semantics.dates import (
+    parse_date,
+    parse_decade,
+    parse_time,
+    same_decade,
+    years_in_digits,
+)
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.lists import list_items, same_items
 from empo_serve.semantics.math_workers import MathWorkers
@@ -34,7 +41,9 @@ from empo_serve.semantics.questions import (
 from empo_serve.semantics.slots import fills_slot
 
 _SHORT = 3  # words
-_TIME_QUESTION = re.compile(r"\b(?:when|what time|at what|date|day|what year|which year)\b", re.I)
+_TIME_QUESTION = re.compile(
+    r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century)\b", re.I
+)
 _COUNT_QUESTION = re.compile(r"\bhow many\b|\bnumber of\b", re.I)
 _NONE = re.compile(
     r"(?:there (?:are|is|were|was) )?(?:none|no \w+|not (?:a single )?one|nobody|no one|zero|nil)"
@@ -43,16 +52,6 @@ _NONE = re.compile(
 )
 _NOBODY = re.compile(
     r"(?:nobody|no[ -]one|none of them|none)\b(?!.*\b(?:but|except|other)\b)", re.I
-)
-# None of those that the question offers comes first.
-_TIE = re.compile(
-    r"(?:neither|both (?:at once|equally|together|\w+ (?:at the same time|together|equally))"
-    r"|simultaneously|at the same time|equal(?:ly)?\b|the same\b|it is a tie|a tie|no difference"
-    r"|(?:they|both) .*\b(?:at the same time|simultaneously|together|equally|the same)\b)",
-    re.I,
-)
-_COMPARED = re.compile(
-    r"\b(?:first|last|\w+er|more|less|most|least|better|worse|\w+est)\b.*\bor\b", re.I
 )
 _STOP = frozenset(
     words(
@@ -76,7 +75,8 @@ class Reading:
         """The number that the answer is, or the only one that it brings."""
         if _NONE.fullmatch(self.text) and _COUNT_QUESTION.search(self.question[-4000:]):
             return Quantity(Fraction(0), "")
-        whole = parse_quantity(self.text)
+        text = years_in_digits(self.text) if asks_when(self.question) else self.text
+        whole = parse_quantity(text)
         if whole or (looks_like_math(self.text) and not _is_wordy(self.text)):
             return whole
         if len(self.text) >= 400:
@@ -84,7 +84,7 @@ class Reading:
         spoken = foreign_number(self.question[-4000:], self.text)
         if spoken is not None:
             return Quantity(Fraction(spoken), "")
-        return only_number(self.text, self.question[-4000:])
+        return only_number(text, self.question[-4000:])
 
     @cached_property
     def date(self) -> tuple[int | None, int, int | None] | None:
@@ -93,6 +93,10 @@ class Reading:
     @cached_property
     def time(self) -> int | None:
         return parse_time(self.text)
+
+    @cached_property
+    def decade(self) -> tuple[int | None, int] | None:
+        return parse_decade(self.text)
 
     @cached_property
     def is_quantity(self) -> bool:
@@ -134,11 +138,6 @@ class Reading:
     @cached_property
     def _folded(self) -> list[str]:
         return [fold_word(w) for w in words(self.key)]
-
-
-@lru_cache(maxsize=256)
-def _offers_choice(question: str) -> bool:
-    return bool(_COMPARED.search(question[-4000:]))
 
 
 @lru_cache(maxsize=256)
@@ -189,8 +188,6 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(False, "option")
     if _NOBODY.match(a.text) and _NOBODY.match(b.text) and not is_open(a.question):
         return Verdict(True, "nobody")
-    if _offers_choice(a.question) and _TIE.match(a.text) and _TIE.match(b.text):
-        return Verdict(True, "tie")
     if {a.text, b.text} == {"Yes", "No"}:
         return Verdict(False, "yes_no")
     if asks_when(a.question):
@@ -198,6 +195,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
             return Verdict(a.date == b.date, "date_time")
         if a.time is not None and b.time is not None:
             return Verdict(a.time == b.time, "date_time")
+        if a.decade is not None and b.decade is not None:
+            return Verdict(same_decade(a.decade, b.decade), "date_time")
     named = _same_calendar(a, b)
     if named is not None:
         return Verdict(named, "date_time")
@@ -217,11 +216,15 @@ def compare(a: Reading, b: Reading) -> Verdict:
     if a.is_math or b.is_math or a.is_quantity or b.is_quantity:
         return Verdict(None, "undecided")
     if has_signs(a.key) or has_signs(b.key):
-        return Verdict(None, "undecided")
+        is_same = is_alias(a.question, a.text, b.text)
+        return Verdict(True, "name") if is_same else Verdict(None, "undecided")
     if same_name(a.question, a.text, b.text):
         return Verdict(True, "name")
     if a.content and a.content == b.content and _is_part(a.echo, b.echo):
         return Verdict(True, "echo")
+    changes = same_change(a.question, a.text, b.text)
+    if changes is not None:
+        return Verdict(changes, "direction")
     if max(len(words(a.key)), len(words(b.key))) <= _SHORT:
         return Verdict(False, "text")
     return Verdict(None, "undecided")
@@ -237,7 +240,10 @@ def _same_only_name(a: Reading, b: Reading) -> bool:
 
 
 def _same_calendar(a: Reading, b: Reading) -> bool | None:
-    """Months and days of the week in any language; one answer must be no more than such a name."""
+    """Months and days of the week in any language; one answer must be no more than such names."""
+    lists = [x for x in (a, b) if x.items and all(map(is_calendar_name, x.items))]
+    if lists and not wants_order(a.question):
+        return calendar_names(a.text) == calendar_names(b.text)
     if not (is_calendar_name(a.text) or is_calendar_name(b.text)):
         return None
     one, other = calendar_names(a.text), calendar_names(b.text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:[A-Z]|v|St|Mr|Mrs|Ms|Dr|Mt|Jr|Sr|vs|No|Prof|Inc|Ltd|Co|approx|ca|cf|e\.g|i\.e|etc"
+    r"(?:\b(?:[A-ZА-ЯЁ]|v|St|Mr|Mrs|Ms|Dr|Mt|Jr|Sr|vs|No|Prof|Inc|Ltd|Co|approx|ca|cf|e\.g|i\.e|etc"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|[ap]\.m))\.$"
 )
 _END = re.compile(r"[.!?]+[\"'”»)\]]*(?=\s)|[。！？]+|\n+")

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
-from empo_serve.semantics.opposites import marks
+from empo_serve.semantics.opposites import marks, stem
 from empo_serve.semantics.questions import fold_word as fold
 from empo_serve.semantics.questions import question_words, words
 
 _YES = (
     "yes|yeah|yep|true|correct|indeed|absolutely|definitely|certainly|sí|si|oui|ja|sim|да"
-    "|是的?|对|はい"
+    "|是的?|对的?|没错|はい|そう(?:です|だ)?|うん|ええ"
 )
-_NO = "no|nope|nah|don['’]t|false|incorrect|wrong|never|non|nein|não|нет|不是?|不对|いいえ"
+_NO = (
+    "no|nope|nah|don['’]t|false|incorrect|wrong|never|non|nein|não|нет|不是?的?|不对|否|没有"
+    "|いいえ|いや|違います|違う"
+)
 _LEADING = re.compile(
     rf"^\W*(?:(?:absolutely|definitely|certainly|of course)\s+(?P<not>not)\b|(?P<no>{_NO})"
     rf"|(?P<yes>{_YES}))"
-    r"(?=$|[\s,.;:!)*。，])",
+    r"(?=$|[\s,.;:!)*。，、！])"
+    r"|^\W*(?P<agreed>sure|naturally|of course|by all means)(?=,\s)",
     re.I,
 )
 # Negation in the languages whose questions `is_yes_no` knows.
@@ -25,7 +30,8 @@ _FOREIGN_NO = re.compile(
     re.I,
 )
 _FOREIGN = re.compile(
-    r"[¿а-яぁ-ヿ一-鿿]|\b(?:ist|sind|hat|kann|est|une?|la|el|os?|il|een|é|è)\b", re.I
+    r"[¿а-яぁ-ヿ一-鿿]|\b(?:der|die|das|nicht)\b|\b(?:ist|sind|hat|kann|est|une?|la|el|os?|il|een|é|è)\b",
+    re.I,
 )
 _FALSE = re.compile(
     r"\b(?:that|this|it|the statement|the claim)(?:['’]s| is) (?:false|not (?:true|correct"
@@ -36,10 +42,15 @@ _TRUE = re.compile(
     r"\b(?:that|this|it|the statement|the claim)(?:['’]s| is) (?:true|correct|right)\b", re.I
 )
 _NEGATION = re.compile(
-    r"\b(?:not|never|no|none|neither|nor|cannot|unable|without|nobody|nothing|impossible)\b|n['’]t\b",
+    r"\b(?:neither\b.*\bnor|not|never|no|none|neither|nor|cannot|unable|nobody|nothing"
+    r"|impossible)\b|n['’]t\b",
     re.I,
 )
-_REASON = re.compile(r"[,;:.]\s|\s(?:because|since|as|but|although|though)\s", re.I)
+_REASON = re.compile(
+    r"[,;:.]\s|\s(?:because|since|but|although|though)\s"
+    r"|\sas (?=(?:it|its|they|their|he|she|the|there|we|you|all|every|no)\b)",
+    re.I,
+)
 _OPPOSITES = (
     (
         "larger greater bigger more above higher taller longer older heavier faster warmer"
@@ -55,8 +66,38 @@ _AUXILIARY = re.compile(
     r"\s*(?:is|are|was|were|am|do|does|did|can|could|will|would|should|has|have|had|may|might)\b",
     re.I,
 )
+# "It counts as one", "they belong to these": what is said of the thing is in the other words.
+_BELONGS = frozenset(
+    fold(w)
+    for w in words(
+        "count counts counted belong belongs class classed classified classify classifies consider"
+        " considered regard regarded qualify qualifies rank ranked treat treated fall falls among"
+        " kind type sort form member example able possible really actually still also indeed"
+    )
+)
+# "He can do that": the verb of the question is meant.
+_PRO_VERB = re.compile(r"\b(?:do|does|did|done|doing|manage) (?:that|it|so|this)\b", re.I)
+_NO_OBJECTION = re.compile(r"\b(?:nothing|no) (?:wrong|harm|problem|objection|danger|risk)\b", re.I)
+# "Botanists class it as": it is what somebody says of the thing that counts, not who says it.
+_OPINION = re.compile(
+    r"^(?:the )?\w+ (?=(?:(?:do(?:es)?|did|would)(?: not|n['’]t)? )?\w+ (?:it|them)\b)", re.I
+)
+_EVERY = re.compile(r"\b(?:all|every|always|everyone|everybody|each)\b", re.I)
+_NOT_EVERY = re.compile(
+    r"(?:not (?:all|every|always)|only|some|most|many|few|there are exc)\b", re.I
+)
+_CONCLUSION = re.compile(r"[,;]\s+(?:so|therefore|thus|hence|which means(?: that)?)\b,?\s+", re.I)
+_CONDITION = re.compile(r",\s+(?:if|when|given|although|because|since|as)\b.*$", re.I | re.S)
+_POINTING = re.compile(r"(?:it|they|he|she|this|that|these|those)\b", re.I)
+_COMPARISON = re.compile(r"\b(?:than|as \w+ as)\b", re.I)
+_COPULA = re.compile(r"\s*(?:is|are|was|were|am)\b", re.I)
+_MAX_CLAUSE = 10  # words
+_ROOT = 6  # letters that tell a root
 _FOREIGN_PRONOUNS = frozenset(
-    words("lo la es er sie das c'est c ce il elle en un une ein eine uno una é è isso sim esto это")
+    words(
+        "lo la es er sie das c'est c ce il elle en un une ein eine uno una é è isso sim esto"
+        " это dazu darunter davon"
+    )
 )
 _STOP = frozenset(
     words(
@@ -76,12 +117,18 @@ def polarity(question: str, answer: str) -> bool | None:
     """
     text = answer.strip()[:2000]
     if leading := _LEADING.match(text):
-        return leading["yes"] is not None
+        return bool(leading["yes"] or leading["agreed"])
     if _FALSE.search(text):
         return False
     if _TRUE.search(text):
         return True
-    clause = _REASON.split(text.rstrip(" .!。"))[0]
+    before, *conclusions = _CONCLUSION.split(text)
+    if conclusions and (concluded := polarity(question, conclusions[-1])) is not None:
+        return concluded
+    clause = _REASON.split(before.rstrip(" .!。"))[0]
+    if _EVERY.search(question) and _NOT_EVERY.match(clause):
+        return False
+    clause = _OPINION.sub("", _NO_OBJECTION.sub("fine", clause))
     if _FOREIGN.search(question) and not _AUXILIARY.match(question):
         return _foreign_polarity(question, clause)
     said = [w if w in _STOP else fold(w) for w in words(clause.lower())]
@@ -91,6 +138,7 @@ def polarity(question: str, answer: str) -> bool | None:
     if not content:
         return not negated if len(said) >= 1 else None
     asked_negated = bool(_NEGATION.search(question))
+    says_yes = negated == asked_negated
     for one, other in _OPPOSITES:
         sides = ({fold(w) for w in one.split()}, {fold(w) for w in other.split()})
         for mine, opposite in (sides, sides[::-1]):
@@ -98,25 +146,91 @@ def polarity(question: str, answer: str) -> bool | None:
                 after = _after_subject(question, said, negated)
                 if after is not None:
                     return after
+    known = [w for w in content if w in asked]
+    if known and known[0] in _compared(question):
+        # "Iron is heavier": it is the other one that is so.
+        is_comparative = any(w in ("more", "less") or w.endswith("er") for w in known)
+        return False if is_comparative and not negated else None
+    if not _keeps_order(question, known):
+        return None
     told = _by_opposites(question, clause) if len(said) <= 12 else None
     if told is not None:
-        return told == (negated == asked_negated)
-    known = [w for w in content if w in asked]
+        return told == says_yes
+    if _PRO_VERB.search(clause) and len(said) <= _MAX_CLAUSE:
+        return says_yes
     if len(known) == len(content) and negated and len(said) <= 5:
         return asked_negated  # "Africa isn't one."
+    is_new = content[0] not in asked and content[0] not in _BELONGS
+    if is_new and not _is_said(question, content):
+        return None  # "Birds lay eggs" says nothing about cats
+    goal, is_all_known = _says_goal(question, content)
     if known and len(known) >= 0.6 * len(asked) and len(known) >= 0.6 * len(content):
-        return negated == asked_negated
-    return None
+        # "Bern is the capital of Switzerland" says nothing about Austria.
+        return says_yes if goal or is_all_known else None
+    return says_yes if goal and is_all_known and len(said) <= _MAX_CLAUSE else None
+
+
+def _main_clause(question: str) -> str:
+    """What is asked, without the condition behind it."""
+    return _CONDITION.sub("", question)
+
+
+def _compared(question: str) -> set[str]:
+    """What the question compares its subject with."""
+    subject, _, compared = _main_clause(question).lower().partition(" than ")
+    return {fold(w) for w in words(compared)} - {fold(w) for w in words(subject)} - _STOP
+
+
+def _is_said(question: str, content: list[str]) -> bool:
+    """Does the answer name the subject, the first thing that the question names?"""
+    asked = [fold(w) for w in words(question)]
+    subject = next((w for w in asked if w not in _STOP and not _NEGATION.search(w)), None)
+    return subject in content
+
+
+def _keeps_order(question: str, known: list[str]) -> bool:
+    """Does the answer name what the question names in the question's order? "The dog chased the
+    cat" does not say that the cat chased the dog."""
+    if _COPULA.match(question):
+        return True
+    rest = iter([fold(w) for w in words(question)])
+    return all(word in rest for word in known)
+
+
+def _says_goal(question: str, content: list[str]) -> tuple[bool, bool]:
+    """Does the answer say what the question ends with, and does it say nothing new?
+
+    "It is classed as a fruit" for "Is a tomato a fruit?"; where the question compares, its end is
+    no answer.
+    """
+    main = _main_clause(question)
+    asked = [fold(w) for w in words(main)]
+    rest = [w for w in asked if w not in _STOP and not _NEGATION.search(w)]
+    if not rest:
+        return False, False
+    stems = [stem(w) for w in rest]
+    goals = {stems[-1]}
+    if asked[-2:] == rest[-2:]:
+        goals.add(stems[-2])  # "a prime number": "it is prime"
+    new = [w for w in content if not _is_one_of(stem(w), stems) and w not in _BELONGS]
+    says_goal = any(_is_one_of(stem(w), goals) for w in content)
+    return says_goal, not new and not _COMPARISON.search(main)
+
+
+def _is_one_of(word: str, others: Collection[str]) -> bool:
+    """ "convergent" is of the same root as "converge"."""
+    return any(
+        word == w or (min(len(word), len(w)) >= _ROOT and word[:_ROOT] == w[:_ROOT]) for w in others
+    )
 
 
 def _by_opposites(question: str, clause: str) -> bool | None:
     """Whether the clause says the question's word ("rise", "go up") or its opposite ("go down") of
     the same subject; None when it says neither or both."""
-    subject, _, compared = question.lower().partition(" than ")
-    beside = {fold(w) for w in words(compared)} - {fold(w) for w in words(subject)}
+    question = _main_clause(question)
     asked = question_words(question) - _STOP
     known = [fold(w) for w in words(clause) if fold(w) in asked]
-    if not known or known[0] in beside:
+    if not known and not _POINTING.match(clause):
         return None
     asked_marks, said_marks = marks(question), marks(clause)
     repeated = {line for line, _ in marks(" ".join(known))}

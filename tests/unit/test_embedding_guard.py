@@ -110,3 +110,24 @@ def test_a_denied_answer_never_merges_with_an_asserted_one(
 @given(a=st.text(max_size=80), b=st.text(max_size=80))
 def test_the_guard_is_symmetric(a: str, b: str) -> None:
     assert guard(QUESTION, a, b) == guard(QUESTION, b, a)
+
+
+@pytest.mark.parametrize(
+    ("question", "a", "b"),
+    [
+        (
+            "The king fined the miller who had cheated the baker. Who has to pay?",
+            "The man who cheated the baker has to pay.",
+            "It is the king that has to pay.",
+        ),
+        (
+            "Ann leaves her boat to Bo and her car to Cy. Who inherits what?",
+            "Bo inherits the car and Cy the boat.",
+            "He inherits the boat, and the car goes to her nephew Cy.",
+        ),
+    ],
+)
+def test_those_whom_the_question_names_are_told_apart(question: str, a: str, b: str) -> None:
+    for verdict in (guard(question, a, b), guard(question, b, a)):
+        assert verdict is not None
+        assert not verdict.same

@@ -168,3 +168,37 @@ def test_hostile_text_is_survived(text: str) -> None:
 @given(st.text(max_size=60), st.text(max_size=200))
 def test_any_text_is_survived(question: str, completion: str) -> None:
     assert isinstance(extract_answer(question, completion), str)
+
+
+@pytest.mark.parametrize(
+    ("question", "completion", "answer"),
+    [
+        ("Which is the third month?", "Counting from the start, the third one is March.", "March"),
+        ("Which bird sings?", "Among those of the wood, the bird that sings is a wren.", "a wren"),
+        (
+            "Who gets the crown?",
+            "The prince, who won, is the one who gets the crown.",
+            "The prince",
+        ),
+        ("What is a third of two fifths?", "two fifteenths", "two fifteenths"),
+        ("What time is a quarter to nine?", "nine forty-five", "nine forty-five"),
+        ("Кто написал «Мёртвые души»?", "Это написал Н. В. Гоголь.", "Это написал Н. В. Гоголь"),
+        (
+            "In which city does the court sit?",
+            "The court sits in the city of Aarhus, a port, where it was founded in the year 1945.",
+            "Aarhus",
+        ),
+    ],
+)
+def test_the_answering_part_of_a_longer_sentence(
+    question: str, completion: str, answer: str
+) -> None:
+    assert extract_answer(question, completion) == answer
+
+
+def test_an_adjunct_that_answers_stays() -> None:
+    said = extract_answer("Where did he sign it?", "In Dayton, he signed it at last.")
+    assert "Dayton" in said
+    assert extract_answer("Who became whose guest?", "Ana became Bo's guest.") != extract_answer(
+        "Who became whose guest?", "Bo became Ana's guest."
+    )

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from empo_serve.semantics.yes_no import polarity
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "says"),
+    [
+        ("Is a peanut a nut?", "It is classed as a nut.", True),
+        ("Is a peanut a nut?", "Botanists do not class it as a nut.", False),
+        ("Is a peanut a nut?", "Cooks consider it a nut.", True),
+        ("Is a spider an insect?", "It does not belong to the insects.", False),
+        ("Is 91 a prime number?", "It is not prime.", False),
+        ("Is 91 a prime number?", "91 has the divisor 7, so it is not prime.", False),
+        ("Is 0 a negative number?", "0 is neither positive nor negative.", False),
+        ("Can dogs live without meat?", "Dogs can live without meat.", True),
+        ("Can dogs live without meat?", "Dogs cannot live without meat.", False),
+        ("Can a hen fly over a house?", "Most hens are able to do that.", True),
+        ("Can a hen fly over a house?", "No hen can do that.", False),
+        ("Are all swans white?", "Some of them are black.", False),
+        ("Are all swans white?", "Not every swan is.", False),
+        ("Was the shop open, if the sign said closed?", "It was closed.", False),
+        ("Was the shop open, if the sign said closed?", "It was not shut.", True),
+        ("Is 3/7 less than 1/2?", "3/7 is the lesser of the two.", True),
+        ("Is lead heavier than tin?", "Tin is heavier.", False),
+        ("Does the sequence diverge?", "The sequence is divergent.", True),
+        ("May I leave it open?", "Sure, no problem with that.", True),
+        ("Should one stir it?", "There is nothing wrong with doing that.", True),
+        ("三角形有四条边吗？", "没有", False),
+        ("太陽は星ですか。", "そうです。", True),
+        ("Gehört der Wal zu den Fischen?", "Er gehört nicht dazu.", False),
+    ],
+)
+def test_statements_say_yes_or_no(question: str, answer: str, says: bool) -> None:
+    assert polarity(question, answer) is says
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("Did the dog chase the cat?", "The cat chased the dog."),
+        ("Is Bern the capital of Austria?", "Bern is the capital of Switzerland."),
+        ("Is the Moon larger than Mars?", "Mars is a planet."),
+        ("Did Chile win against Peru?", "Peru won against Chile."),
+        ("Do frogs lay eggs?", "Hens lay eggs."),
+        ("Is a peanut a nut?", "An almond counts as a nut."),
+        ("Is it raining?", "The forecast was made yesterday."),
+    ],
+)
+def test_statements_about_something_else_say_neither(question: str, answer: str) -> None:
+    assert polarity(question, answer) is None
