@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from serving import Served
 
 from empo_serve.buffer.early_stop import EarlyStop
 from empo_serve.config import BandSection
+
+pytestmark = pytest.mark.slow
 
 # The fake engine has no favourite answer to a quarter of all prompts.
 QUESTIONS = [f"Which word is number {number}?" for number in range(24)]

@@ -15,7 +15,7 @@ from empo_serve.semantics.embedding import guard
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.rules import RulesEquivalence
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = [pytest.mark.timeout(60), pytest.mark.slow]
 
 QUESTION = "What is the value of x?"
 HOSTILE = {

@@ -24,6 +24,8 @@ from empo_serve.semantics.judging import Judge
 from empo_serve.semantics.process import ScorerProcess
 from empo_serve.types import Sample
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "Why was the bridge closed?"
 LORRY = "A lorry had damaged one of the pillars"
 FLOOD = "The river had risen above the road"

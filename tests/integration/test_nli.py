@@ -13,6 +13,8 @@ from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.cascade import make_equivalence
 from empo_serve.semantics.nli import NliEquivalence
 
+pytestmark = pytest.mark.slow
+
 QUESTION = "Why is it so?"
 WORDS = ("rain", "sun", "snow", "wind", "heat", "frost", "fog", "hail", "storm")
 PAIRS = list(itertools.combinations(WORDS, 2))
