@@ -13,6 +13,7 @@ from empo_serve.config import SemanticsSection
 from empo_serve.semantics.cluster import semantic_ids
 from empo_serve.semantics.embedding import guard
 from empo_serve.semantics.extract import extract_answer
+from empo_serve.semantics.math_workers import MathWorkers
 from empo_serve.semantics.rules import RulesEquivalence
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.slow]
@@ -75,3 +76,19 @@ def test_a_hostile_question_makes_different_answers_no_equals(
 ) -> None:
     assert rules.same(text, [("Paris", "London")])[0].same is not True
     guard(text, "It rises with the price of coal.", "The price of coal makes it go down.")
+
+
+def test_a_text_that_killed_a_worker_is_not_sent_to_another_one() -> None:
+    workers = MathWorkers(1, 3.0)
+    workers.load()
+    hostile = HOSTILE["tower in LaTeX"]
+    try:
+        assert workers.same([(hostile, "1")])[0].method == "math_timeout"
+        # The innocent side is compared as before, by the killed one's successor.
+        assert workers.same([("1", "\\frac{2}{2}")])[0].same is True
+    finally:
+        workers.close()
+    # Nobody is left who could be asked, and nobody is.
+    assert workers.same([(hostile, "2")])[0].method == "math_timeout"
+    with pytest.raises(RuntimeError):
+        workers.same([("1", "2")])
