@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIGURATION_HEADER = """\
 # Configuration
 
-<!-- Written by `make docs` from empo_serve/config/sections.py. -->
+<!-- Written by `make docs` from empo_serve/config/. -->
 
 One TOML file (`empo-serve serve --config FILE`). Every key has a default, and may also be given as
 `--set section.key=value` or in the environment as `EMPO_<SECTION>__<KEY>`. The last of these wins:

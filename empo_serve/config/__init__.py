@@ -1,19 +1,10 @@
 """The whole configuration. An unknown key anywhere is an error that names it."""
 
+from empo_serve.config.learning import BufferSection, GateSection, RolloutSection, TrainSection
 from empo_serve.config.load import load_config, to_toml
-from empo_serve.config.sections import (
-    BandSection,
-    BufferSection,
-    Config,
-    EngineSection,
-    GateSection,
-    LimitsSection,
-    ModelSection,
-    RolloutSection,
-    SamplingSection,
-    SemanticsSection,
-    TrainSection,
-)
+from empo_serve.config.meaning import BandSection, SamplingSection, SemanticsSection
+from empo_serve.config.sections import Config
+from empo_serve.config.serving import EngineSection, LimitsSection, ModelSection
 
 __all__ = [
     "BandSection",
