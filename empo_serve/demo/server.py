@@ -25,8 +25,15 @@ LAST_LINES = 15
 class ServeProcess:
     """Starts, watches and stops one `empo-serve serve`. Its output goes to `log`."""
 
-    def __init__(self, config: Config, settings: Sequence[str], log: Path) -> None:
+    def __init__(
+        self,
+        config: Config,
+        settings: Sequence[str],
+        log: Path,
+        config_file: Path = CONFIG_FILE,
+    ) -> None:
         self.config = config
+        self._config_file = config_file
         self.log = log
         self._settings = settings
         self._child: ChildProcess | None = None
@@ -39,7 +46,8 @@ class ServeProcess:
 
         Raises StartupError, with the last lines of the log, if it ends first.
         """
-        command = [sys.executable, "-m", "empo_serve", "serve", "--config", str(CONFIG_FILE)]
+        command = [sys.executable, "-m", "empo_serve", "serve"]
+        command += ["--config", str(self._config_file)]
         for setting in self._settings:
             command += ["--set", setting]
         self.log.unlink(missing_ok=True)

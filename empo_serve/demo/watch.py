@@ -38,10 +38,12 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """Counters of the metrics page. `decisions` counts groups by what the band said."""
+    """Counters of the metrics page. `decisions` counts groups by what the band said, and
+    `unsampled` queries that wait to be sampled or are being sampled."""
 
     pending_groups: int
     decisions: dict[BandDecision, int]
+    unsampled: int = 0
 
 
 @dataclass(slots=True)
@@ -125,11 +127,13 @@ def _update(row: dict[str, Any]) -> Update:
 
 
 def _learning(metrics_page: str) -> Learning:
-    pending, decisions = 0, {}
+    pending, decisions, unsampled = 0, {}, 0
     for family in text_string_to_metric_families(metrics_page):
         for sample in family.samples:
             if sample.name == "empo_buffer_rows" and sample.labels["state"] == GroupState.PENDING:
                 pending = int(sample.value)
             elif sample.name == "empo_band_decisions_total":
                 decisions[BandDecision(sample.labels["decision"])] = int(sample.value)
-    return Learning(pending, decisions)
+            elif sample.name in ("empo_background_queue", "empo_background_inflight"):
+                unsampled += int(sample.value)
+    return Learning(pending, decisions, unsampled)
