@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EmpoError as e:
         print(f"play: {e}", file=sys.stderr)
         return 2 if isinstance(e, ConfigError) else 1
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         return 130
 
 
@@ -60,6 +61,10 @@ async def _serve(options: argparse.Namespace, config: Config, traffic: list[Ques
     log.parent.mkdir(parents=True, exist_ok=True)
     server = ServeProcess(config, options.set, log, options.config)
     ended: int | None = None
+    this = asyncio.current_task()
+    assert this is not None
+    for interrupt in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(interrupt, this.cancel)
     try:
         with Screen() as screen:
             with screen.bar("starting the server"):
@@ -67,13 +72,15 @@ async def _serve(options: argparse.Namespace, config: Config, traffic: list[Ques
             player = Player(server, config, screen, TEMPLATES[options.template])
             ended = await _while_it_lives(server, player.play(traffic, options.updates))
             live = player.watch.live
+            if options.exit:
+                screen.say(f"{live} is live, in {config.server.data_dir}")
+                return ended
             screen.say(f"{server.url}/v1 serves {live} until Ctrl-C; in another terminal:")
             screen.say(
                 f"  python bench/evaluate.py FILE ... --base-url {server.url}/v1 "
                 f"--version {live} --template {options.template} --out {live}.jsonl"
             )
-            if not options.exit:
-                await server.ends()
+            await server.ends()
     except asyncio.CancelledError:
         if ended is None:
             raise

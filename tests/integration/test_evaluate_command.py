@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -172,7 +173,7 @@ def test_traffic_is_played_until_a_version_is_trained_and_pinned(tmp_path: Path)
     done = run(play(tmp_path, 20))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "update 1: published · 2 groups" in done.stdout
-    assert "/v1 serves v1 until Ctrl-C" in done.stdout
+    assert "v1 is live, in" in done.stdout
     # Pinned: started again, it is there and nothing more is learned.
     done = run(play(tmp_path, 20))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -194,3 +195,20 @@ def test_a_bad_line_of_traffic_ends_before_anything_is_started(tmp_path: Path) -
     assert done.returncode == 2
     assert done.stderr.startswith(f"play: {tmp_path / 'traffic.jsonl'}, line 2: ")
     assert not (tmp_path / "data").exists()
+
+
+def test_without_updates_it_serves_until_an_interrupt(tmp_path: Path) -> None:
+    command = [part for part in play(tmp_path, 2) if part != "--exit"]
+    command[command.index("--updates") + 1] = "0"
+    said = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        while "until Ctrl-C" not in said:
+            line = serving.stdout.readline()
+            assert line, said
+            said += line
+        serving.send_signal(signal.SIGINT)
+    assert serving.returncode == 0
+    url = said.split("/v1 serves v0")[0].split()[-1]
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))).close()
