@@ -12,6 +12,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 
 from empo_serve.config import SemanticsSection
+from empo_serve.errors import ScorerError
 from empo_serve.semantics.aliases import calendar_names, is_alias, is_calendar_name
 from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.conflicts import same_change
@@ -23,6 +24,7 @@ from empo_serve.semantics.dates import (
     years_in_digits,
 )
 from empo_serve.semantics.extract import extract_answer
+from empo_serve.semantics.formulas import Formula, read_formula, same_value
 from empo_serve.semantics.lists import list_items, same_items
 from empo_serve.semantics.math_workers import MathWorkers
 from empo_serve.semantics.names import only_name, same_name
@@ -124,6 +126,10 @@ class Reading:
         return looks_like_math(self.text)
 
     @cached_property
+    def formula(self) -> Formula:
+        return read_formula(self.text)
+
+    @cached_property
     def content(self) -> tuple[str, ...]:
         """Words that the question does not have."""
         asked = question_words(self.question)
@@ -158,6 +164,7 @@ class RulesEquivalence:
         self._math.load()
 
     def same(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        """Raises ScorerError where a comparison of mathematics came to no end."""
         verdicts: list[Verdict] = []
         mathematics: list[tuple[int, tuple[str, str]]] = []
         for i, (a, b) in enumerate(pairs):
@@ -165,7 +172,9 @@ class RulesEquivalence:
             one, other = read(question, min(a, b)), read(question, max(a, b))
             verdict = compare(one, other)
             if verdict.same is None and _is_for_math(one, other):
-                mathematics.append((i, (one.text, other.text)))
+                verdict = _compare_values(one, other)
+                if verdict.same is None:
+                    mathematics.append((i, (one.text, other.text)))
             verdicts.append(verdict)
         if mathematics:
             results = self._math.same([texts for _, texts in mathematics])
@@ -263,6 +272,13 @@ def _is_for_math(a: Reading, b: Reading) -> bool:
     return all(side.is_math or side.is_quantity for side in (a, b)) or (
         (a.is_math or b.is_math) and min(len(a.text), len(b.text)) < 40
     )
+
+
+def _compare_values(a: Reading, b: Reading) -> Verdict:
+    same = same_value(a.formula, b.formula)
+    if same is None and (a.formula.is_explosive or b.formula.is_explosive):
+        raise ScorerError("a number in it has too many digits to compare it")
+    return Verdict(same, "value")
 
 
 def _is_part(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
