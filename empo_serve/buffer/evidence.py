@@ -59,6 +59,16 @@ class Evidence:
             lambda c: {BandDecision(band): count for band, count in c.execute(query)}
         )
 
+    async def left_out_since(self, time: float) -> int:
+        """Admitted groups that no update took: repeated ones, and those that became too old."""
+        query = select(func.count()).where(
+            groups.c.arrived_at >= time,
+            groups.c.band == BandDecision.ADMITTED.value,
+            groups.c.state == DISCARDED,
+            groups.c.update_id.is_(None),
+        )
+        return await self._database.run(lambda c: c.execute(query).scalar_one())
+
     async def entropies(self, version: str, count: int) -> list[float]:
         """Normalised entropies of the latest groups that a version sampled."""
         query = (

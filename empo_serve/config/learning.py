@@ -35,7 +35,7 @@ class TrainSection(Section):
     """Lower clip of the probability ratio."""
     epsilon_high: float = Field(0.28, gt=0)
     """Upper clip of the probability ratio."""
-    max_repeats: int = Field(4, ge=0)
+    max_repeats: int = Field(6, ge=0)
     """Updates of one lineage that may train on one prompt (the same tokens), and never twice in
     one update; 0: no limit. What little still has a signal would else be trained on over and
     over, which is how a rise turns into a fall."""
@@ -103,9 +103,9 @@ class GuardsSection(Section):
     """How many times the lineage's median the gradient norm of an update may be; 0: off."""
     max_not_finite: int = Field(2, ge=0)
     """Updates that fail on a number that is not finite, before learning pauses; 0: off."""
-    max_logprob_difference: float = Field(0.15, ge=0)
+    max_logprob_difference: float = Field(0.1, ge=0)
     """Mean |trainer - sampler| log-probability, in nats, of updates without stale samples, three
-    in a row; 0: off. Above 0.05 the engine and the trainer deserve a look."""
+    in a row; 0: off. On one machine 0.01 to 0.06 is usual."""
     min_effective_sample_size: float = Field(0.5, ge=0, lt=1)
     """The least share of the tokens that may count in effect, three updates in a row; 0: off."""
 

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
 
 from empo_serve.errors import EmpoError
-from empo_serve.types import AdapterState, BandDecision, GroupState, UpdateState
+from empo_serve.types import AdapterState, GroupState, UpdateState
 
 POLL_S = 0.3
 SERVED_STATES = (AdapterState.LIVE, AdapterState.RETIRED, AdapterState.ROLLED_BACK)
@@ -38,10 +37,10 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Learning:
-    """Counters of the metrics page. `decisions` counts groups by what the band said."""
+    """`summary` is the server's own answer to "is it learning?"."""
 
     pending_groups: int
-    decisions: dict[BandDecision, int]
+    summary: str
 
 
 @dataclass(slots=True)
@@ -52,7 +51,7 @@ class Watch:
     on_change: Callable[[Watch], None]
     adapters: dict[str, Adapter] = field(default_factory=dict)
     updates: dict[int, Update] = field(default_factory=dict)
-    learning: Learning = field(default_factory=lambda: Learning(0, {}))
+    learning: Learning = field(default_factory=lambda: Learning(0, ""))
 
     @property
     def live(self) -> str:
@@ -87,7 +86,7 @@ class Watch:
         before = (self.adapters, self.updates, self.learning)
         adapters = (await self._get("/admin/v1/adapters"))["adapters"]
         updates = (await self._get("/admin/v1/updates"))["updates"]
-        metrics_page = await self._get("/metrics")
+        status = await self.status()
         self.adapters = {
             a["version"]: Adapter(a["version"], AdapterState(a["state"]), a["trained_groups"])
             for a in adapters
@@ -95,20 +94,19 @@ class Watch:
         # Kept, not replaced: the server may list only the latest. Oldest first.
         seen = self.updates | {u["update_id"]: _update(u) for u in updates}
         self.updates = dict(sorted(seen.items()))
-        self.learning = _learning(metrics_page)
+        pending = status["buffer"][GroupState.PENDING.value]
+        self.learning = Learning(pending, status["learning"]["summary"])
         if (self.adapters, self.updates, self.learning) != before:
             self.on_change(self)
 
     async def _get(self, path: str) -> Any:
-        """A JSON object, or the text of a page. Raises EmpoError when the API does not answer."""
+        """A JSON object. Raises EmpoError when the API does not answer."""
         try:
             async with (
                 aiohttp.ClientSession(self.admin_url) as session,
                 session.get(path, raise_for_status=True) as response,
             ):
-                if response.content_type == "application/json":
-                    return await response.json()
-                return await response.text()
+                return await response.json()
         except aiohttp.ClientError as e:
             raise EmpoError(f"the admin API at {self.admin_url} does not answer: {e}") from e
 
@@ -122,14 +120,3 @@ def _update(row: dict[str, Any]) -> Update:
         metrics=row["metrics"] or {},
         error=row["error"],
     )
-
-
-def _learning(metrics_page: str) -> Learning:
-    pending, decisions = 0, {}
-    for family in text_string_to_metric_families(metrics_page):
-        for sample in family.samples:
-            if sample.name == "empo_buffer_rows" and sample.labels["state"] == GroupState.PENDING:
-                pending = int(sample.value)
-            elif sample.name == "empo_band_decisions_total":
-                decisions[BandDecision(sample.labels["decision"])] = int(sample.value)
-    return Learning(pending, decisions)

@@ -67,6 +67,7 @@ class LearningStatus:
             why_off = "there is no model to train" if config.train.enabled else "train.enabled"
         lineage = await self._guarding.lineage()
         counts = await self._store.counts()
+        hour_ago = time.time() - _HOUR_S
         return summarise(
             LearningFacts(
                 why_off=why_off,
@@ -76,7 +77,8 @@ class LearningStatus:
                 training=updates.running,
                 num_pending=counts[GroupState.PENDING.value],
                 groups_per_update=config.train.groups_per_update,
-                recent=await self._evidence.decisions_since(time.time() - _HOUR_S),
+                recent=await self._evidence.decisions_since(hour_ago),
+                num_left_out=await self._evidence.left_out_since(hour_ago),
                 live=live.version,
                 num_versions=len(lineage) - 1,
                 num_groups=live.trained_groups,

@@ -37,7 +37,8 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class LearningFacts:
     """`why_off`: why nothing can be trained, None when it can. `paused_by` holds the message of
-    each tripped guard by its name. `recent` counts the groups of the last hour by decision.
+    each tripped guard by its name. `recent` counts the groups of the last hour by decision, and
+    `num_left_out` those of them that were admitted but will not be trained on.
     `num_versions` and `num_groups` are those of the live lineage; `change` is from v0 to `live`.
     """
 
@@ -49,6 +50,7 @@ class LearningFacts:
     num_pending: int
     groups_per_update: int
     recent: Mapping[BandDecision, int]
+    num_left_out: int
     live: str
     num_versions: int
     num_groups: int
@@ -93,7 +95,13 @@ def _state(facts: LearningFacts) -> tuple[str, str]:
     if facts.training is not None:
         return "learning", f"update {facts.training} is training"
     if facts.num_pending >= facts.groups_per_update or facts.recent.get(BandDecision.ADMITTED):
-        return "learning", f"{facts.num_pending} of {facts.groups_per_update} groups wait"
+        waiting = f"{facts.num_pending} of {facts.groups_per_update} groups wait"
+        if facts.num_left_out:
+            waiting += (
+                f" ({facts.num_left_out} of the last hour are left out: their prompts were trained "
+                "on often enough or wait already, or they are too old)"
+            )
+        return "learning", waiting
     return "idle", _why_idle(facts.recent)
 
 

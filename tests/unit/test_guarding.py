@@ -245,6 +245,7 @@ async def test_a_prompt_that_the_lineage_has_trained_on_often_enough_is_left_out
     await world.sample(1, admit=True)
     assert await world.guarding.discard_repeated() == 1
     assert await states(world) == {"PENDING": 1, "TRAINED": 4, "DISCARDED": 1}
+    assert await Evidence(world.database).left_out_since(0.0) == 1
     dropped = {"stage": "train", "reason": "repeated"}
     assert world.metrics.registry.get_sample_value("empo_dropped_total", dropped) == 1
 

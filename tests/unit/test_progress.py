@@ -31,6 +31,7 @@ FACTS = LearningFacts(
     num_pending=3,
     groups_per_update=8,
     recent={ADMITTED: 5, CERTAIN: 4},
+    num_left_out=0,
     live="v5",
     num_versions=5,
     num_groups=40,
@@ -78,6 +79,10 @@ def test_a_model_with_nothing_to_gain_is_told_so_plainly() -> None:
 def test_a_few_old_groups_that_wait_do_not_make_it_learn() -> None:
     assert line(recent={CERTAIN: 9}).startswith("idle: no group is in the band")
     assert line(recent={CERTAIN: 9}, num_pending=8).startswith("learning: 8 of 8")
+
+
+def test_admitted_groups_that_are_left_out_are_accounted_for() -> None:
+    assert "3 of 8 groups wait (5 of the last hour are left out" in line(num_left_out=5)
 
 
 def test_idle_or_paused_it_still_says_what_was_reached() -> None:
