@@ -155,7 +155,7 @@ class Updates:
         train = self._config.train
         last = time.monotonic()
         while True:
-            await self._safely(self._guard())
+            is_guarded = await self._safely(self._guard())
             counts = await self._store.counts()
             for state, count in counts.items():
                 self._metrics.buffer_rows.labels(state=state).set(count)
@@ -164,6 +164,7 @@ class Updates:
             is_wanted = self._asked or pending >= train.groups_per_update or is_due
             # While a version is pinned nothing new could serve, so nothing new is trained.
             may_train = self.is_enabled and not self.is_paused and self._rollout.pinned is None
+            may_train = may_train and is_guarded
             if pending and is_wanted and may_train:
                 if await self._guarding.discard_repeated():
                     continue  # there may be too few left
@@ -176,7 +177,8 @@ class Updates:
                 await asyncio.wait_for(self._wake.wait(), train.interval_s or None)
 
     async def _guard(self) -> bool:
-        """Pause learning when a guard says so; serving does not notice."""
+        """Pause learning when a guard says so; serving does not notice. Without working guards
+        nothing is trained."""
         if self.is_enabled and not self.is_paused and await self._guarding.check():
             await self.pause(True)
         return True

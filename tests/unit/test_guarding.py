@@ -2,114 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
 
 import pytest
+from guard_world import WINDOW, GuardWorld
 
-from empo_serve.adapters.registry import Registry
-from empo_serve.adapters.rollout import Rollout
 from empo_serve.buffer.evidence import Evidence
-from empo_serve.buffer.store import GroupStore
-from empo_serve.buffer.updates import UpdateStore
-from empo_serve.config import Config
 from empo_serve.db.database import Database
 from empo_serve.metrics import Metrics
-from empo_serve.pipeline.guarding import Guarding
-from empo_serve.types import (
-    AdapterState,
-    AdapterVersion,
-    BandDecision,
-    GroupScore,
-    GroupState,
-    Query,
-    Sample,
-    SampledGroup,
-    UpdateState,
-)
-
-WINDOW = 16
-NUM_SAMPLES = 4
-
-
-class World:
-    """v0 .. vN in a chain, update N made version N; the last is live unless told otherwise."""
-
-    def __init__(self, database: Database, **settings: Any) -> None:
-        self.database = database
-        self.config = Config.model_validate(
-            {"guards": {"window": WINDOW}, "train": {"max_repeats": 2}} | settings
-        )
-        self.store = GroupStore(database, 10_000)
-        self.updates = UpdateStore(database)
-        self.adapters = [adapter("v0", None, None)]
-        self.metrics = Metrics()
-        self._numbers = itertools.count()
-        self.guarding = self.new_guarding()
-
-    def new_guarding(self) -> Guarding:
-        """As after a restart."""
-        registry = SimpleNamespace(all=self._all)
-        return Guarding(
-            self.config,
-            self.database,
-            Evidence(self.database),
-            self.updates,
-            cast(Registry, registry),
-            cast(Rollout, self),
-            self.metrics,
-        )
-
-    async def _all(self) -> list[AdapterVersion]:
-        return self.adapters
-
-    @property
-    def live(self) -> AdapterVersion:
-        return self.adapters[-1]
-
-    async def sample(
-        self, num: int, answer: str | None = None, prompt: int | None = None, admit: bool = False
-    ) -> None:
-        """Groups of the live version; with an `answer`, every sample of each gives that one."""
-        for number in itertools.islice(self._numbers, num):
-            answers = [answer or f"{number}-{i % 2}" for i in range(NUM_SAMPLES)]
-            ids = [0 if answer else i % 2 for i in range(NUM_SAMPLES)]
-            samples = tuple(Sample(a, "stop", (1, 2, 3), (-0.5, -0.5, -0.5)) for a in answers)
-            tokens = (7, number if prompt is None else prompt)
-            query = Query(f"q-{number}", "chat", {}, "question", float(number))
-            score = GroupScore(tuple(answers), tuple(ids), 0.5, None, 0.5, len(set(ids)), 0.5)
-            band = BandDecision.ADMITTED if admit else BandDecision.TOO_CERTAIN
-            await self.store.put(
-                SampledGroup(query, self.live.version, tokens, samples), score, band
-            )
-
-    async def update(self, count: int = 100, error: str | None = None, **metrics: Any) -> None:
-        """Train on what is pending; without an error the next version goes live."""
-        update_id = await self.updates.start(self.live.version)
-        await self.store.claim(update_id, count, [a.version for a in self.adapters])
-        if error is not None:
-            await self.store.requeue(update_id, 3)
-            await self.updates.finish(update_id, UpdateState.FAILED, error=error)
-            return
-        await self.store.finish(update_id, GroupState.TRAINED)
-        version = f"v{len(self.adapters)}"
-        self.adapters.append(adapter(version, self.live.version, update_id))
-        await self.updates.finish(
-            update_id, UpdateState.PUBLISHED, version=version, metrics=metrics
-        )
-
-    def tripped(self) -> list[str]:
-        return [trip["guard"] for trip in self.guarding.tripped]
-
-    def gauge(self, guard: str) -> float | None:
-        return self.metrics.registry.get_sample_value("empo_guard_tripped", {"guard": guard})
-
-
-def adapter(version: str, parent: str | None, update_id: int | None) -> AdapterVersion:
-    return AdapterVersion(version, version, AdapterState.LIVE, parent, update_id, 0.0)
 
 
 @pytest.fixture
@@ -121,13 +22,13 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def world(database: Database) -> World:
-    world = World(database)
+async def world(database: Database) -> GuardWorld:
+    world = GuardWorld(database)
     await world.guarding.start()
     return world
 
 
-async def test_healthy_traffic_trips_nothing(world: World) -> None:
+async def test_healthy_traffic_trips_nothing(world: GuardWorld) -> None:
     for _ in range(4):
         await world.sample(WINDOW)
         assert not await world.guarding.check()
@@ -136,7 +37,7 @@ async def test_healthy_traffic_trips_nothing(world: World) -> None:
 
 
 async def test_the_baseline_is_the_first_window_and_is_kept_when_its_groups_are_gone(
-    world: World,
+    world: GuardWorld,
 ) -> None:
     await world.sample(WINDOW)
     assert not await world.guarding.check()
@@ -150,7 +51,7 @@ async def test_the_baseline_is_the_first_window_and_is_kept_when_its_groups_are_
     assert set(world.tripped()) == {"unanimity", "constant_answer"}
 
 
-async def test_a_collapse_trips_once_and_is_remembered_with_its_numbers(world: World) -> None:
+async def test_a_collapse_trips_once_and_is_remembered_with_its_numbers(world: GuardWorld) -> None:
     await world.sample(WINDOW)
     await world.update()
     await world.sample(WINDOW, answer="it depends")
@@ -169,7 +70,7 @@ async def test_a_collapse_trips_once_and_is_remembered_with_its_numbers(world: W
     assert world.gauge("unanimity") == 1
 
 
-async def test_resuming_clears_it_and_only_new_evidence_counts(world: World) -> None:
+async def test_resuming_clears_it_and_only_new_evidence_counts(world: GuardWorld) -> None:
     await world.sample(WINDOW)
     await world.sample(WINDOW, answer="it depends")
     assert await world.guarding.check()
@@ -183,7 +84,7 @@ async def test_resuming_clears_it_and_only_new_evidence_counts(world: World) -> 
     assert not await world.guarding.check()
 
 
-async def test_resuming_without_a_trip_keeps_the_baseline(world: World) -> None:
+async def test_resuming_without_a_trip_keeps_the_baseline(world: GuardWorld) -> None:
     await world.sample(WINDOW)
     assert not await world.guarding.check()
     await world.guarding.clear()
@@ -192,7 +93,7 @@ async def test_resuming_without_a_trip_keeps_the_baseline(world: World) -> None:
 
 
 async def test_budgets_begin_anew_after_a_resume(database: Database) -> None:
-    world = World(database, guards={"max_updates": 2, "max_kl": 1.0})
+    world = GuardWorld(database, guards={"max_updates": 2, "max_kl": 1.0})
     await world.guarding.start()
     await world.update(kl=0.5)
     assert not await world.guarding.check()
@@ -207,14 +108,14 @@ async def test_budgets_begin_anew_after_a_resume(database: Database) -> None:
 
 
 async def test_updates_of_a_branch_that_was_rolled_back_cost_nothing(database: Database) -> None:
-    world = World(database, guards={"max_updates": 2})
+    world = GuardWorld(database, guards={"max_updates": 2})
     await world.update()
     await world.update()
     world.adapters.append(world.adapters.pop(1))  # v1 answers again
     assert not await world.guarding.check()
 
 
-async def test_the_second_update_that_fails_on_nan_trips(world: World) -> None:
+async def test_the_second_update_that_fails_on_nan_trips(world: GuardWorld) -> None:
     await world.update(error="exit code 1; the log:\nupdate 1: loss is not finite (nan)")
     await world.update(error="the trainer was killed after 3600 s (train.timeout_s)")
     assert not await world.guarding.check()
@@ -224,17 +125,17 @@ async def test_the_second_update_that_fails_on_nan_trips(world: World) -> None:
 
 
 async def test_switched_off_nothing_is_looked_at(database: Database) -> None:
-    world = World(database, guards={"enabled": False, "max_updates": 1})
+    world = GuardWorld(database, guards={"enabled": False, "max_updates": 1})
     await world.update()
     assert not await world.guarding.check()
 
 
-async def states(world: World) -> dict[str, int]:
+async def states(world: GuardWorld) -> dict[str, int]:
     return {state: n for state, n in (await world.store.counts()).items() if n}
 
 
 async def test_a_prompt_that_the_lineage_has_trained_on_often_enough_is_left_out(
-    world: World,
+    world: GuardWorld,
 ) -> None:
     for _ in range(2):
         await world.sample(1, prompt=999, admit=True)
@@ -250,14 +151,14 @@ async def test_a_prompt_that_the_lineage_has_trained_on_often_enough_is_left_out
     assert world.metrics.registry.get_sample_value("empo_dropped_total", dropped) == 1
 
 
-async def test_one_update_never_has_a_prompt_twice_and_keeps_the_newest(world: World) -> None:
+async def test_one_update_never_has_a_prompt_twice_and_keeps_the_newest(world: GuardWorld) -> None:
     await world.sample(3, prompt=999, admit=True)
     assert await world.guarding.discard_repeated() == 2
     (row,) = [r for r in await world.store.page(10) if r["state"] == "PENDING"]
     assert row["query_id"] == "q-2"
 
 
-async def test_updates_of_another_lineage_do_not_use_a_prompt_up(world: World) -> None:
+async def test_updates_of_another_lineage_do_not_use_a_prompt_up(world: GuardWorld) -> None:
     for _ in range(2):
         await world.sample(1, prompt=999, admit=True)
         await world.update()
@@ -267,11 +168,11 @@ async def test_updates_of_another_lineage_do_not_use_a_prompt_up(world: World) -
 
 
 async def test_repeats_may_be_without_limit(database: Database) -> None:
-    world = World(database, train={"max_repeats": 0})
+    world = GuardWorld(database, train={"max_repeats": 0})
     await world.sample(3, prompt=999, admit=True)
     assert await world.guarding.discard_repeated() == 0
 
 
 def test_it_is_time_to_check_several_times_a_window(database: Database) -> None:
-    guarding = World(database).guarding
+    guarding = GuardWorld(database).guarding
     assert [guarding.scored() for _ in range(6)] == [False, True] * 3
