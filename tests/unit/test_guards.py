@@ -121,9 +121,14 @@ def test_unanimity_trips_when_hardly_a_group_has_two_meanings() -> None:
     assert tripped(groups(), groups(1, unanimous=1.0), min_disagreement=0) == []
 
 
-def test_unanimity_does_not_trip_on_traffic_that_was_easy_from_the_start() -> None:
-    easy = groups(0, unanimous=0.97)
-    assert tripped(easy, groups(1, unanimous=1.0)) == []
+@pytest.mark.parametrize("num_disagreeing", [0, 1, 3, 5])
+def test_unanimity_does_not_trip_on_traffic_that_was_easy_from_the_start(
+    num_disagreeing: int,
+) -> None:
+    """A window without any disagreement comes by chance, sooner or later."""
+    easy = [replace(g, unanimous=i >= num_disagreeing) for i, g in enumerate(groups())]
+    for num in (NUM // 2, NUM):
+        assert tripped(easy, groups(1, num=num, unanimous=1.0)) == []
 
 
 def test_exhaustion_needs_both_few_groups_that_disagree_and_rising_gradients() -> None:
