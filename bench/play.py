@@ -32,7 +32,7 @@ from empo_serve.cli.admin import AdminClient
 from empo_serve.config import Config, load_config
 from empo_serve.demo.screen import Screen
 from empo_serve.demo.server import ServeProcess
-from empo_serve.demo.watch import POLL_S, Watch
+from empo_serve.demo.watch import POLL_S, Counters, Watch
 from empo_serve.errors import ConfigError, EmpoError
 from empo_serve.types import BandDecision, UpdateState
 
@@ -115,6 +115,7 @@ class Player:
         self._config = config
         self._screen = screen
         self._template = template
+        self._counters = Counters()
         self._told: set[int] = set()
         self._num_asked = 0
         self._errors: list[str] = []
@@ -125,7 +126,7 @@ class Player:
         Returns 0, or 1 if there is nothing left to learn before that. Raises EmpoError when
         learning is off, paused or broken.
         """
-        await self.watch.poll()
+        await self._look()
         self._on_change(self.watch)
         status = await self.watch.status()
         self._screen.server(status, self._server.url, self._server.log)
@@ -154,17 +155,17 @@ class Player:
     async def _pass(self, questions: list[Question], asker: Server, updates: int) -> None:
         """Ask every question once, and wait until all of them are sampled and trained on."""
         total = len(questions)
-        while questions or self.watch.learning.unsampled or self.watch.is_training:
+        while questions or self._counters.unsampled or self.watch.is_training:
             if self.watch.num_swaps >= updates:
                 return
             if not self.watch.is_training:
                 # As many as keep the sampler busy; what waits longer is of an old version.
-                room = 2 * self._config.sampling.max_concurrent - self.watch.learning.unsampled
+                room = 2 * self._config.sampling.max_concurrent - self._counters.unsampled
                 batch = [questions.pop() for _ in range(min(len(questions), max(0, room)))]
                 await asyncio.gather(*(self._ask(asker, question) for question in batch))
             self._screen.traffic(total - len(questions), total, self._note(updates))
             await asyncio.sleep(POLL_S)
-            await self.watch.poll()
+            await self._look()
             await self._check()
 
     async def _ask(self, asker: Server, question: Question) -> None:
@@ -175,6 +176,10 @@ class Player:
             self._errors.append(one_line(e))
             if len(self._errors) == 1:
                 self._screen.say(f"{question.id} failed: {self._errors[0]}", "red")
+
+    async def _look(self) -> None:
+        await self.watch.poll()
+        self._counters = await self.watch.counters()
 
     async def _check(self) -> None:
         if (await self.watch.status())["learning"]["paused"]:
@@ -190,7 +195,7 @@ class Player:
 
     @property
     def _num_admitted(self) -> int:
-        return self.watch.learning.decisions.get(BandDecision.ADMITTED, 0)
+        return self._counters.decisions.get(BandDecision.ADMITTED, 0)
 
     def _on_change(self, watch: Watch) -> None:
         for update in watch.updates.values():
@@ -206,7 +211,7 @@ class Player:
         )
 
     def _in_words(self) -> str:
-        decisions = self.watch.learning.decisions.items()
+        decisions = self._counters.decisions.items()
         return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in decisions)
 
 

@@ -16,7 +16,7 @@ from prometheus_client import (
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from empo_serve.types import BandDecision, GroupState, UpdateState
+from empo_serve.types import BandDecision, GroupState, Guard, UpdateState
 
 # A second series per counter that says when it was made: nobody asks for it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -195,6 +195,16 @@ class Metrics:
             "empo_learning_paused", "1 while learning is paused", registry=r
         )
 
+        self.guard_tripped = Gauge(
+            "empo_guard_tripped",
+            "1 while learning is paused by this guard",
+            ["guard"],
+            registry=r,
+        )
+        self.guard_trips = Counter(
+            "empo_guard_trips_total", "Times that a guard paused learning", ["guard"], registry=r
+        )
+
         # Adapters and engine.
         self.adapter_version_info = Gauge(
             "empo_adapter_version_info",
@@ -262,12 +272,16 @@ class Metrics:
             ("sample", "budget"),
             ("score", "not_scored"),
             ("learn", "error"),
+            ("train", "repeated"),
         ):
             self.dropped.labels(stage=stage, reason=reason)
         for outcome in ("same", "different", "unusable", "failed"):
             self.judge_pairs.labels(outcome=outcome)
         for decision in BandDecision:
             self.band_decisions.labels(decision=decision.value)
+        for guard in Guard:
+            self.guard_tripped.labels(guard=guard.value)
+            self.guard_trips.labels(guard=guard.value)
         for group_state in GroupState:
             self.buffer_rows.labels(state=group_state.value)
         for update_state in UpdateState:

@@ -49,6 +49,24 @@ class UpdateState(StrEnum):
     FAILED = "FAILED"  # TRAINING -> FAILED: the trainer crashed; the rows went back
 
 
+class Guard(StrEnum):
+    """What can pause learning."""
+
+    UNANIMITY = "unanimity"  # hardly a group has more than one meaning any more
+    EXHAUSTION = "exhaustion"  # few groups disagree, and the updates grow rough
+    CONSTANT_ANSWER = "constant_answer"  # one answer to different prompts
+    ANSWER_LENGTH = "answer_length"
+    REFUSALS = "refusals"
+    NO_ANSWERS = "no_answers"
+    TRUNCATION = "truncation"
+    TOKEN_ENTROPY = "token_entropy"
+    KL = "kl"  # too far from the base model
+    UPDATES = "updates"  # too many updates since v0
+    GRADIENT = "gradient"
+    NOT_FINITE = "not_finite"  # updates fail on NaN or infinity
+    MISMATCH = "mismatch"  # trainer and sampler do not agree on probabilities
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """One prompt that arrived, with what is needed to sample it again.

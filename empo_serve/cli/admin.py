@@ -122,15 +122,6 @@ def status(options: argparse.Namespace) -> int:
     learning, counts, last = answer["learning"], answer["buffer"], answer["last_update"]
     engine = answer["engine"]
     state = "ready" if answer["ready"] else f"not ready: {answer['not_ready_reason']}"
-    doing = (
-        "off"
-        if not learning["enabled"]
-        else "paused"
-        if learning["paused"]
-        else f"update {learning['update_running']} is training"
-        if learning["update_running"]
-        else f"waiting for groups ({counts['PENDING']} of {learning['groups_per_update']})"
-    )
     rows = [
         ("server", f"empo-serve {answer['empo_serve']}, {state}"),
         ("model", answer["model"]),
@@ -144,7 +135,8 @@ def status(options: argparse.Namespace) -> int:
             if why is not None
         ),
         ("live", f"{answer['live']}{' (pinned)' if answer['pinned'] else ''}"),
-        ("learning", doing),
+        ("learning", learning["summary"]),
+        *(("", f"{guard['guard']}: {guard['advice']}") for guard in learning["guards"]),
         ("groups", ", ".join(f"{n} {s.lower()}" for s, n in counts.items() if n) or "none yet"),
     ]
     if judge := answer["judge"]:

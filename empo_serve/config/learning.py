@@ -35,6 +35,10 @@ class TrainSection(Section):
     """Lower clip of the probability ratio."""
     epsilon_high: float = Field(0.28, gt=0)
     """Upper clip of the probability ratio."""
+    max_repeats: int = Field(6, ge=0)
+    """Updates of one lineage that may train on one prompt (the same tokens), and never twice in
+    one update; 0: no limit. What little still has a signal would else be trained on over and
+    over, which is how a rise turns into a fall."""
     beta: float = Field(0.02, ge=0)
     """Weight of the KL divergence to the model without adapter."""
     importance_sampling_cap: float = Field(2.0, ge=1)
@@ -61,6 +65,49 @@ class TrainSection(Section):
     """Jobs that a group may be in before it counts as failed."""
     seed: int = 0
     """Seed of the initial adapter and of the random control reward."""
+
+
+class GuardsSection(Section):
+    """What pauses learning. A baseline is made of the first groups that were sampled, the latest
+    groups are compared with it, and where both are samples two standard errors are added."""
+
+    enabled: bool = True
+    """Pause learning, and say why, when one of the following limits is crossed."""
+    window: int = Field(32, ge=8)
+    """Groups that make the baseline, and latest groups that are compared with it (half of them
+    are enough to begin)."""
+    min_disagreement: float = Field(0.1, ge=0, lt=1)
+    """Share of the baseline's groups with more than one meaning that must remain; 0: off. Learning
+    takes most of them away; when nearly all are gone, it is done or has collapsed."""
+    max_gradient_rise: float = Field(2.0, ge=0)
+    """With two thirds of that disagreement gone: how many times higher the gradient norm of the
+    last three updates may be than that of the ones before; 0: off."""
+    max_top_answer_increase: float = Field(0.25, ge=0, le=1)
+    """How much more of the different prompts may get one and the same answer; 1: off."""
+    max_length_factor: float = Field(4.0, ge=0)
+    """How many times longer or shorter (in tokens) answers may become; 0: off."""
+    max_refusal_increase: float = Field(0.1, ge=0, le=1)
+    """How much larger the share of refusals may become; 1: off."""
+    max_no_answer_increase: float = Field(0.1, ge=0, le=1)
+    """How much larger the share of samples that end without an answer may become; 1: off."""
+    max_truncation_increase: float = Field(0.1, ge=0, le=1)
+    """How much larger the share of samples that are cut at the token limit may become; 1: off."""
+    min_token_entropy: float = Field(0.05, ge=0, lt=1)
+    """Share of the initial entropy per token that must remain; 0: off."""
+    max_kl: float = Field(3.0, ge=0)
+    """KL divergence to the base model, in nats per token, that a lineage may spend; 0: off. It is
+    known only with train.beta above 0."""
+    max_updates: int = Field(0, ge=0)
+    """Updates that a lineage may have since v0; 0: no limit."""
+    max_gradient_factor: float = Field(10.0, ge=0)
+    """How many times the lineage's median the gradient norm of an update may be; 0: off."""
+    max_not_finite: int = Field(2, ge=0)
+    """Updates that fail on a number that is not finite, before learning pauses; 0: off."""
+    max_logprob_difference: float = Field(0.1, ge=0)
+    """Mean |trainer - sampler| log-probability, in nats, of updates without stale samples, three
+    in a row; 0: off. On one machine 0.01 to 0.06 is usual."""
+    min_effective_sample_size: float = Field(0.5, ge=0, lt=1)
+    """The least share of the tokens that may count in effect, three updates in a row; 0: off."""
 
 
 class GateSection(Section):

@@ -91,6 +91,7 @@ class Pipeline:
         self._resumed = asyncio.Event()
         self._resumed.set()
         self.on_admitted: Callable[[], None] = lambda: None
+        self.on_scored: Callable[[], None] = lambda: None  # whatever the band said
 
     # Hot.
 
@@ -198,6 +199,7 @@ class Pipeline:
         self._metrics.semantic_entropy_norm.observe(score.semantic_entropy_norm)
         self._metrics.band_decisions.labels(decision=decision.value).inc()
         await self._store.put(group, score, decision)
+        self.on_scored()
         if decision is BandDecision.ADMITTED:
             self.on_admitted()
         return decision

@@ -52,12 +52,7 @@ async def status(request: web.Request) -> web.Response:
         "live": _live(control),
         "pinned": control.rollout.pinned,
         "loaded": control.rollout.loaded,
-        "learning": {
-            "enabled": control.updates.is_enabled,
-            "paused": control.updates.is_paused,
-            "update_running": control.updates.running,
-            "groups_per_update": request.app[CONFIG].train.groups_per_update,
-        },
+        "learning": await control.learning.as_dict(),
         "queue": pipeline.queue_length,
         "buffer": await control.store.counts(),
         "last_update": updates[0] if updates else None,

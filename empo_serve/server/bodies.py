@@ -277,11 +277,31 @@ class EngineStatus(_Ours):
     why_down: list[str | None]
 
 
+class TrippedGuard(_Ours):
+    """Why learning is paused, by the numbers and in words."""
+
+    guard: str
+    value: float
+    limit: float
+    message: str
+    advice: str
+    """What to do next."""
+    version: str
+    """The version that was live then."""
+    at: float
+
+
 class LearningStatus(_Ours):
     enabled: bool
     paused: bool
     update_running: int | None
     groups_per_update: int
+    state: str
+    """off, paused, pinned, idle or learning."""
+    summary: str
+    """Is it learning? One line, with a 95 % interval where there is something to compare."""
+    guards: list[TrippedGuard]
+    """Those that paused learning; `resume` clears them."""
 
 
 class JudgeStatus(_Ours):

@@ -15,6 +15,7 @@ from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.candidates import Candidates
+from empo_serve.pipeline.learning_status import LearningStatus
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.pipeline.updates import Updates
 from empo_serve.server.drain import Drain
@@ -30,6 +31,7 @@ class Control:
     rollout: Rollout
     updates: Updates
     candidates: Candidates
+    learning: LearningStatus
     drain: Drain
     status: Callable[[], dict[str, Any]]  # what the supervisor knows: model, engines, versions
     not_ready: Callable[[], str | None]  # a reason, or None when requests can be answered

@@ -19,6 +19,7 @@ from empo_serve.adapters.gate import Gate
 from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
 from empo_serve.api_keys import read_keys
+from empo_serve.buffer.evidence import Evidence
 from empo_serve.buffer.store import GroupStore
 from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
@@ -30,7 +31,9 @@ from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.candidates import Candidates
+from empo_serve.pipeline.guarding import Guarding
 from empo_serve.pipeline.judging import BASE
+from empo_serve.pipeline.learning_status import LearningStatus
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.pipeline.prefixes import Prefixes
 from empo_serve.pipeline.training import Training
@@ -134,6 +137,8 @@ class _Server:
         )
         gate = Gate(config.gate, sampler, pipeline.extract, metrics)
         training = Training(config, data_dir, store, registry)
+        evidence = Evidence(database)
+        guarding = Guarding(config, database, evidence, update_store, registry, rollout, metrics)
         candidates = Candidates(config, store, registry, rollout, gate)
         updates = Updates(
             config,
@@ -145,10 +150,11 @@ class _Server:
             rollout,
             training,
             candidates,
+            guarding,
             metrics,
             set_paused=pipeline.pause,
         )
-        pipeline.on_admitted = updates.wake
+        pipeline.on_admitted, pipeline.on_scored = updates.wake, updates.scored
         drain = Drain()
         control = Control(
             store,
@@ -157,6 +163,7 @@ class _Server:
             rollout,
             updates,
             candidates,
+            LearningStatus(config, store, evidence, rollout, updates, guarding),
             drain,
             self._status,
             self._not_ready,
