@@ -262,6 +262,7 @@ class Metrics:
             ("sample", "budget"),
             ("score", "not_scored"),
             ("learn", "error"),
+            ("train", "heldout"),
         ):
             self.dropped.labels(stage=stage, reason=reason)
         for outcome in ("same", "different", "unusable", "failed"):

@@ -110,6 +110,48 @@ def digest(directory: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()[:8]
 
 
+def largest_change(candidate: Path, parent: Path) -> float:
+    """How far two checked adapters are from doing the same: 0.0 only if they do exactly that.
+
+    Matrices are compared as they are. A layer whose B is zero does nothing, whatever its A is.
+    """
+    new, old = _layers(candidate), _layers(parent)
+    change = 0.0
+    for name in new.keys() | old.keys():
+        ours, theirs = new.get(name), old.get(name)
+        if ours is None or theirs is None:
+            change = max(change, *(_largest(b) for b in (ours or theirs or ())[1:]))
+        elif all(not b.any() for _, b in (ours, theirs)):
+            continue
+        elif any(a.shape != b.shape for a, b in zip(ours, theirs, strict=True)):
+            change = max(change, *(_largest(b) for _, b in (ours, theirs)))
+        else:
+            pairs = zip(ours, theirs, strict=True)
+            change = max(change, *(_largest(a - b) for a, b in pairs))
+    return change
+
+
+def _layers(directory: Path) -> dict[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """A and scaled B of each layer."""
+    config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    scale = np.float32(config.get("lora_alpha", config["r"]) / config["r"])
+    with safe_open(directory / WEIGHTS, framework="numpy") as tensors:
+        values = {
+            name: np.asarray(tensors.get_tensor(name)).astype(np.float32)
+            for name in tensors.keys()  # noqa: SIM118 - not a dict
+        }
+    suffix = ".lora_A.weight"
+    layers = {}
+    for name in values:
+        if name.endswith(suffix) and (b := name.removesuffix(suffix) + ".lora_B.weight") in values:
+            layers[name.removesuffix(suffix)] = (values[name], scale * values[b])
+    return layers
+
+
+def _largest(values: np.ndarray[Any, Any]) -> float:
+    return float(np.abs(values).max(initial=0.0))
+
+
 def _check_config(path: Path) -> int:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

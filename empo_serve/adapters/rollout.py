@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -134,6 +134,16 @@ class Rollout:
         """Load a version that gets no traffic yet. Raises EngineError; then nothing has changed."""
         async with self._loaded.holding(adapter):
             self._show()
+
+    @asynccontextmanager
+    async def lending(self, version: str) -> AsyncIterator[AdapterVersion]:
+        """Hold a version for the block, loaded if need be. Raises AdapterError or EngineError."""
+        adapter = await self._registry.get(version)
+        try:
+            async with self._loaded.holding(adapter) as entry:
+                yield entry.adapter
+        finally:
+            self._unload_soon()
 
     async def drop_candidate(self, adapter: AdapterVersion) -> None:
         """A candidate was refused: CANDIDATE -> REJECTED, and the engine forgets it."""

@@ -36,8 +36,15 @@ class GroupStore:
         self._database = database
         self._max_groups = max_groups
 
-    async def put(self, group: SampledGroup, score: GroupScore, band: BandDecision) -> int:
-        """Store a group; only an admitted one waits for training. Returns its id."""
+    async def put(
+        self,
+        group: SampledGroup,
+        score: GroupScore,
+        band: BandDecision,
+        is_heldout: bool = False,
+    ) -> int:
+        """Store a group; only an admitted one waits for training, unless it is held out for the
+        gate. Returns its id."""
         query = group.query
         values = {
             "query_id": query.query_id,
@@ -64,7 +71,8 @@ class GroupStore:
             "semantic_entropy_norm": score.semantic_entropy_norm,
             "num_clusters": score.num_clusters,
             "band": band.value,
-            "state": PENDING if band is BandDecision.ADMITTED else DISCARDED,
+            "state": PENDING if band is BandDecision.ADMITTED and not is_heldout else DISCARDED,
+            "heldout": int(is_heldout),
         }
 
         def statements(c: Connection) -> int:
@@ -162,11 +170,13 @@ class GroupStore:
 
         return await self._database.run(statements)
 
-    async def recent_queries(self, count: int) -> list[Query]:
-        """The latest distinct questions, newest first."""
+    async def recent_queries(self, count: int, heldout: bool | None = None) -> list[Query]:
+        """The latest distinct questions, newest first; only held-out ones, or only others."""
 
         def statements(c: Connection) -> list[Query]:
             newest = select(func.max(groups.c.group_id)).group_by(groups.c.question)
+            if heldout is not None:
+                newest = newest.where(groups.c.heldout == int(heldout))
             rows = c.execute(
                 select(groups)
                 .where(groups.c.group_id.in_(newest))

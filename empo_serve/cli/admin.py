@@ -72,7 +72,11 @@ def adapters(options: argparse.Namespace) -> int:
         adapter = client.call("POST", "/admin/v1/adapters", *_upload(Path(options.adapter)))
         print(f"{adapter['version']} is {adapter['state']}")
         if adapter["state"] == "REJECTED":
-            failed = [c["detail"] for c in adapter["gate"]["checks"] if c["passed"] is False]
+            failed = [
+                f"{c['name']}: {c['detail']}"
+                for c in adapter["gate"].get("checks", [])
+                if c["passed"] is False
+            ]
             raise EmpoError(f"the gate refused it: {'; '.join(failed)}")
         return 0
     version = options.adapter

@@ -56,10 +56,20 @@ class Candidates:
         """Why a loaded candidate may not answer users, or None."""
         refusal = None
         if self._config.gate.enabled:
-            queries = await self._store.recent_queries(self._config.gate.num_queries)
-            verdict = await self._gate.examine(
-                candidate, parent, queries, self._config.max_sample_tokens
+            count = self._config.gate.num_queries
+            heldout = await self._store.recent_queries(count, heldout=True)
+            queries = heldout + await self._store.recent_queries(
+                count - len(heldout), heldout=False
             )
+            async with self._rollout.lending("v0") as base:
+                verdict = await self._gate.examine(
+                    candidate,
+                    parent,
+                    base,
+                    queries,
+                    len(heldout),
+                    self._config.max_sample_tokens,
+                )
             await self._registry.set_gate(candidate.version, verdict.as_dict())
             refusal = None if verdict.passed else verdict.reason
         if self._rollout.live.version != parent.version:

@@ -73,6 +73,7 @@ class Pipeline:
         store: GroupStore,
         prefixes: Prefixes,
         metrics: Metrics,
+        heldout: Callable[[str], bool] = lambda question: False,
     ) -> None:
         self._config = config
         self._engines = engines
@@ -83,6 +84,7 @@ class Pipeline:
         self._store = store
         self._prefixes = prefixes
         self._metrics = metrics
+        self._heldout = heldout
         self._early_stop = EarlyStop(
             config.band, config.sampling.num_generations, config.sampling.early_stop_risk
         )
@@ -144,7 +146,7 @@ class Pipeline:
         group = SampledGroup(
             request.query, adapter.version, drafts.prompt_token_ids, drafts.samples
         )
-        score = await self._score(request.query.question, group.samples, urgent=True)
+        score = await self.score(request.query.question, group.samples, urgent=True)
         return Uncertainty(group, score)
 
     def offer(self, request: UserRequest) -> None:
@@ -197,14 +199,14 @@ class Pipeline:
         self._metrics.semantic_entropy_nats.observe(score.semantic_entropy)
         self._metrics.semantic_entropy_norm.observe(score.semantic_entropy_norm)
         self._metrics.band_decisions.labels(decision=decision.value).inc()
-        await self._store.put(group, score, decision)
+        is_heldout = self._heldout(query.question)
+        await self._store.put(group, score, decision, is_heldout)
         if decision is BandDecision.ADMITTED:
-            self.on_admitted()
+            if is_heldout:
+                self._metrics.dropped.labels(stage="train", reason="heldout").inc()
+            else:
+                self.on_admitted()
         return decision
-
-    async def extract(self, question: str, samples: tuple[Sample, ...]) -> tuple[str, ...]:
-        """The final answers of samples."""
-        return (await self._score(question, samples)).answers
 
     async def _work(self) -> None:
         while True:
@@ -234,21 +236,22 @@ class Pipeline:
         total = self._config.sampling.num_generations
         first, *later = self._early_stop.rounds if self._config.sampling.early_stop else (total,)
         drafts = await self._sampler.draw(query, first, self._rollout.serving)
-        score = await self._score(query.question, drafts.samples)
+        score = await self.score(query.question, drafts.samples)
         for num in later:
             if self._early_stop.is_hopeless(score.semantic_ids, score.answers):
                 break
             drafts = await self._sampler.draw(query, num, self._rollout.serving, drafts)
-            score = await self._score(query.question, drafts.samples)
+            score = await self.score(query.question, drafts.samples)
         self._metrics.samples_saved.inc(total - len(drafts.samples))
         for sample in drafts.samples:
             outcome = "truncated" if sample.is_truncated else "ok"
             self._metrics.samples.labels(outcome=outcome).inc()
         return SampledGroup(query, drafts.version, drafts.prompt_token_ids, drafts.samples), score
 
-    async def _score(
+    async def score(
         self, question: str, samples: tuple[Sample, ...], urgent: bool = False
     ) -> GroupScore:
+        """Answers, clusters and entropy of samples. Raises ScorerError."""
         with self._metrics.score_seconds.time():
             return await self._scorer.score_completions(question, samples, urgent)
 

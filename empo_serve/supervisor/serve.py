@@ -16,9 +16,12 @@ from typing import Any
 
 from empo_serve import __version__
 from empo_serve.adapters.gate import Gate
+from empo_serve.adapters.probes import read_probes
 from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
 from empo_serve.api_keys import read_keys
+from empo_serve.buffer.band import entropy_norm
+from empo_serve.buffer.heldout import HeldOut
 from empo_serve.buffer.store import GroupStore
 from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
@@ -83,6 +86,7 @@ class _Server:
         source = model_source(config)
         check_installed(config)
         keyring = Keyring(read_keys(config.auth.keys, config.auth.keys_file))
+        probes = read_probes(config.gate.probes)
         raise_open_file_limit()
         public_socket = listen(config.server.host, config.server.port, "server.port")
         stack.callback(public_socket.close)
@@ -129,10 +133,22 @@ class _Server:
         judge = None if judging is None else judging.judge
         scorer = ScorerProcess(config.semantics, metrics.scorer_restarts.inc, judge)
         sampler = Sampler(config, engines, admission, metrics)
+        heldout_share = config.gate.heldout_share if config.gate.enabled else 0.0
         pipeline = Pipeline(
-            config, engines, admission, sampler, rollout, scorer, store, prefixes, metrics
+            config,
+            engines,
+            admission,
+            sampler,
+            rollout,
+            scorer,
+            store,
+            prefixes,
+            metrics,
+            HeldOut(heldout_share, (probe.question for probe in probes)),
         )
-        gate = Gate(config.gate, sampler, pipeline.extract, metrics)
+        gate = Gate(
+            config.gate, sampler, pipeline.score, entropy_norm, registry.path, probes, metrics
+        )
         training = Training(config, data_dir, store, registry)
         candidates = Candidates(config, store, registry, rollout, gate)
         updates = Updates(
