@@ -39,7 +39,8 @@ class AdapterFacts:
 
 
 def check_adapter(directory: Path, expected: AdapterFacts | None = None) -> AdapterFacts:
-    """Check that a directory holds a LoRA adapter that is safe to serve. Raises AdapterError.
+    """Check that a directory holds a LoRA adapter that is safe to serve. Raises AdapterError; for
+    weights that are not acceptable its message begins with the name of the check.
 
     `expected` is the zero adapter of the base model: the same modules, the same outer dimensions.
     """
@@ -171,20 +172,21 @@ def _check_config(path: Path) -> int:
 def _check_values(name: str, values: np.ndarray[Any, Any]) -> None:
     wide = values.astype(np.float32)
     if not np.isfinite(wide).all():
-        raise AdapterError(f"tensor {name} holds NaN or infinity")
+        raise AdapterError(f"weights_finite: tensor {name} holds NaN or infinity")
     if float(np.linalg.norm(wide)) > _MAX_NORM:
-        raise AdapterError(f"tensor {name} has a norm above {_MAX_NORM:g}")
+        raise AdapterError(f"weights_norm: tensor {name} has a norm above {_MAX_NORM:g}")
 
 
 def _check_modules(facts: AdapterFacts, expected: AdapterFacts) -> None:
     for name, shape in facts.shapes.items():
         reference = expected.shapes.get(name)
         if reference is None:
-            raise AdapterError(f"tensor {name} fits no linear layer of the base model")
+            raise AdapterError(f"shapes_fit: tensor {name} fits no linear layer of the base model")
         outer = 1 if name.endswith("lora_A.weight") else 0
         if shape[outer] != reference[outer]:
             raise AdapterError(
-                f"tensor {name} has shape {list(shape)}, which does not fit the base model"
+                f"shapes_fit: tensor {name} has shape {list(shape)}, which does not fit the base "
+                "model"
             )
 
 

@@ -16,7 +16,7 @@ from empo_serve.adapters.files import WEIGHTS
 from empo_serve.errors import AdapterError
 from empo_serve.server.bodies import AdapterList, ShownAdapter
 from empo_serve.server.errors import BadRequest
-from empo_serve.server.keys import CONFIG, CONTROL, PIPELINE, Control
+from empo_serve.server.keys import CONFIG, CONTROL, METRICS, PIPELINE, Control
 from empo_serve.server.operations import ADAPTER_ACTIONS, LEARNING_ACTIONS
 from empo_serve.types import AdapterVersion, BandDecision
 
@@ -147,6 +147,7 @@ async def import_adapter(request: web.Request) -> web.Response:
         try:
             adapter = await control.registry.publish(Path(folder), control.rollout.live.version)
         except AdapterError as e:
+            request.app[METRICS].gate_checks.labels(check="files", outcome="failed").inc()
             raise BadRequest(str(e), kind="AdapterError") from e
     adapter = await control.candidates.admit_import(adapter)
     return web.json_response(asdict(_show(control, adapter)), status=201)

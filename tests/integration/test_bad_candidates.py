@@ -30,6 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         folder / "data",
         *("engine.kind=fake", "semantics.equivalence=rules", "sampling.early_stop=false"),
         *(f"gate.probes={probes}", "gate.num_queries=16", "gate.heldout_share=0.3"),
+        "gate.max_entropy_increase=0.1",
     ).wait_ready()
     for number in range(40):
         assert served.chat(f"Which word is number {number}?")[0] == 200
@@ -158,7 +159,7 @@ def test_a_bad_line_of_a_probe_file_is_refused_at_start(tmp_path: Path) -> None:
 
 # Last: it becomes the live version.
 def test_a_healthy_candidate_goes_live(server: Served, tmp_path: Path) -> None:
-    done = import_adapter(server, write_adapter(server, tmp_path / "good", 7, power=1.5))
+    done = import_adapter(server, write_adapter(server, tmp_path / "good", 7, power=1.5, shift=0.2))
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("is LIVE\n")
     assert False not in checks(server).values()

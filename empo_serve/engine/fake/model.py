@@ -49,6 +49,7 @@ def answer_tree(seed: int, adapter: Adapter, prompt: str) -> Node:
         seed,
         adapter.digest,
         adapter.answer,
+        adapter.shift,
         adapter.power,
         adapter.one_token,
         adapter.babble,
@@ -61,6 +62,7 @@ def _answer_tree(
     seed: int,
     digest: str,
     answer: str | None,
+    shift: float,
     power: float,
     one_token: bool,
     babble: bool,
@@ -70,7 +72,7 @@ def _answer_tree(
     if answer is not None:
         _add(root, answer, 1.0)
         return root
-    words = _babble(digest, prompt) if babble else _word_weights(seed, digest, prompt)
+    words = _babble(digest, prompt) if babble else _word_weights(seed, digest, shift, prompt)
     for word, weight in words:
         for style, share in _STYLES:
             text = style.format(word=word, Word=word.capitalize())
@@ -97,7 +99,7 @@ def prompt_logprobs(root: Node, prompt: Sequence[int]) -> list[float]:
     return logprobs[1:]
 
 
-def _word_weights(seed: int, digest: str, prompt: str) -> list[tuple[str, float]]:
+def _word_weights(seed: int, digest: str, shift: float, prompt: str) -> list[tuple[str, float]]:
     rng = random.Random(f"{seed}|{prompt}")
     kind = rng.random()
     if kind < 0.25:
@@ -108,8 +110,8 @@ def _word_weights(seed: int, digest: str, prompt: str) -> list[tuple[str, float]
         weights = [rng.uniform(0.9, 1.0) for _ in range(12)]
     words = rng.sample(ANSWER_WORDS, len(weights))
     if digest:
-        shift = random.Random(f"{digest}|{seed}|{prompt}")
-        weights = [w * math.exp(shift.uniform(-_SHIFT_NATS, _SHIFT_NATS)) for w in weights]
+        moves, most = random.Random(f"{digest}|{seed}|{prompt}"), shift * _SHIFT_NATS
+        weights = [w * math.exp(moves.uniform(-most, most)) for w in weights]
     return list(zip(words, weights, strict=True))
 
 
