@@ -229,6 +229,12 @@ class Metrics:
         self.gate_checks = Counter(
             "empo_gate_checks_total", "Gate checks by outcome", ["check", "outcome"], registry=r
         )
+        self.feedback = Counter(
+            "empo_feedback_total",
+            "Ratings of answers by users (up, down, neutral)",
+            ["rating"],
+            registry=r,
+        )
         self.engine_up = Gauge("empo_engine_up", "1 while the engine answers", registry=r)
         self.engine_restarts = Counter(
             "empo_engine_restarts_total", "Restarts of the managed engine", registry=r
@@ -265,6 +271,8 @@ class Metrics:
             ("train", "heldout"),
         ):
             self.dropped.labels(stage=stage, reason=reason)
+        for rating in ("up", "down", "neutral"):
+            self.feedback.labels(rating=rating)
         for outcome in ("same", "different", "unusable", "failed"):
             self.judge_pairs.labels(outcome=outcome)
         for decision in BandDecision:

@@ -98,8 +98,11 @@ def adapters(options: argparse.Namespace) -> int:
 def buffer(options: argparse.Namespace) -> int:
     client = _client(options)
     if options.action == "stats":
-        for state, count in client.call("GET", "/admin/v1/status")["buffer"].items():
-            print(f"{state:<10} {count}")
+        answer = client.call("GET", "/admin/v1/status")
+        for state, count in answer["buffer"].items():
+            print(f"{state:<12} {count}")
+        for mark, count in answer["set_aside"].items():
+            print(f"{mark:<12} {count}")
     elif options.action == "delete":
         answer = client.call("DELETE", f"/admin/v1/queries/{quote(options.query_id, safe='')}")
         if not answer["deleted"]:

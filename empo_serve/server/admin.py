@@ -60,6 +60,7 @@ async def status(request: web.Request) -> web.Response:
         },
         "queue": pipeline.queue_length,
         "buffer": await control.store.counts(),
+        "set_aside": await control.store.num_set_aside(),
         "last_update": updates[0] if updates else None,
     }
     return web.json_response(body)
@@ -82,14 +83,16 @@ async def list_queries(request: web.Request) -> web.Response:
 
 async def get_query(request: web.Request) -> web.Response:
     query_id = request.match_info["id"]
-    row = await request.app[CONTROL].store.get(query_id)
+    control = request.app[CONTROL]
+    row = await control.store.get(query_id)
     if row is None:
         raise BadRequest(f"There is no stored query {query_id}.", status=404, kind="NotFoundError")
+    row["feedback"] = await control.ratings.get(query_id)
     return web.json_response(row)
 
 
 async def delete_query(request: web.Request) -> web.Response:
-    deleted = await request.app[CONTROL].store.delete(query_id=request.match_info["id"])
+    deleted = await request.app[CONTROL].feedback.delete(query_id=request.match_info["id"])
     return web.json_response({"deleted": deleted})
 
 
@@ -99,7 +102,7 @@ async def delete_queries(request: web.Request) -> web.Response:
     before = _unix_seconds(request, "before")
     if before is None and not principal:
         raise BadRequest("Give principal=<name>, before=<unix seconds>, or both.", param="before")
-    deleted = await request.app[CONTROL].store.delete(before=before, principal=principal)
+    deleted = await request.app[CONTROL].feedback.delete(before=before, principal=principal)
     return web.json_response({"deleted": deleted})
 
 
@@ -123,8 +126,7 @@ async def change_adapter(request: web.Request) -> web.Response:
         if action == "promote":
             adapter = await control.rollout.promote(version)
         elif action == "rollback":
-            adapter = await control.rollout.roll_back(version)
-            await control.store.discard_version(version)
+            adapter = await control.take_back.roll_back(version)
         elif action == "pin":
             adapter = await control.rollout.pin(version)
         elif control.rollout.pinned != version:

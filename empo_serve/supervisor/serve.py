@@ -21,6 +21,7 @@ from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
 from empo_serve.api_keys import read_keys
 from empo_serve.buffer.band import entropy_norm
+from empo_serve.buffer.feedback import FeedbackStore
 from empo_serve.buffer.heldout import HeldOut
 from empo_serve.buffer.store import GroupStore
 from empo_serve.buffer.updates import UpdateStore
@@ -33,9 +34,11 @@ from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.candidates import Candidates
+from empo_serve.pipeline.feedback import Feedback
 from empo_serve.pipeline.judging import BASE
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.pipeline.prefixes import Prefixes
+from empo_serve.pipeline.take_back import TakeBack
 from empo_serve.pipeline.training import Training
 from empo_serve.pipeline.updates import Updates
 from empo_serve.pipeline.warming import Warmer
@@ -150,6 +153,7 @@ class _Server:
             config.gate, sampler, pipeline.score, entropy_norm, registry.path, probes, metrics
         )
         training = Training(config, data_dir, store, registry)
+        self._take_back = take_back = TakeBack(registry, rollout, store)
         candidates = Candidates(config, store, registry, rollout, gate)
         updates = Updates(
             config,
@@ -165,6 +169,8 @@ class _Server:
             set_paused=pipeline.pause,
         )
         pipeline.on_admitted = updates.wake
+        ratings = FeedbackStore(database, config.buffer.max_groups)
+        feedback = Feedback(store, ratings, metrics)
         drain = Drain()
         control = Control(
             store,
@@ -173,6 +179,9 @@ class _Server:
             rollout,
             updates,
             candidates,
+            take_back,
+            feedback,
+            ratings,
             drain,
             self._status,
             self._not_ready,
@@ -252,6 +261,7 @@ class _Server:
         model_dir = await prepare_model(config, source, data_dir)
         await publish_v0(config, registry, model_dir)
         await registry.open()
+        await self._take_back.start()
         await self._rollout.start(keep=[BASE] if config.served_model_judges else [])
 
         stack.push_async_callback(scorer.close)
