@@ -2,7 +2,8 @@
 
 The demo model learns a few updates from the demo's traffic, whose verdicts are printed as well:
 those are the healthy ones. Then learning is paused, bad adapters are made from the files of the
-live version, and each is imported as an operator would do it, while users go on asking.
+live version, and each is imported as an operator would do it, while users go on asking. With
+--learned the server does not learn itself: an adapter from elsewhere is brought in by the gate.
 
     python bench/bad_candidates.py --updates 4      # about 10 minutes on two cores
 """
@@ -53,7 +54,7 @@ class Users(threading.Thread):
     def __init__(self, server: Served, prompts: tuple[Prompt, ...], learn: bool) -> None:
         super().__init__(daemon=True)
         self._server, self._prompts, self._learn = server, prompts, learn
-        self._stop = threading.Event()
+        self._ended = threading.Event()
         self.versions: Counter[str] = Counter()
         self.failed = 0
 
@@ -61,9 +62,9 @@ class Users(threading.Thread):
         import urllib.error
         import urllib.request
 
-        while not self._stop.is_set():
+        while not self._ended.is_set():
             for prompt in self._prompts:
-                if self._stop.wait(0.2):
+                if self._ended.wait(0.2):
                     return
                 body = {"messages": [{"role": "user", "content": prompt.text}], "max_tokens": 24}
                 headers = {"Content-Type": "application/json"}
@@ -79,7 +80,7 @@ class Users(threading.Thread):
                     self.failed += 1
 
     def end(self) -> None:
-        self._stop.set()
+        self._ended.set()
         self.join(120)
 
 
@@ -178,20 +179,57 @@ def learn(server: Served, prompts: tuple[Prompt, ...], updates: int, timeout_s: 
     users.end()
 
 
+def ask_all(server: Served, prompts: tuple[Prompt, ...]) -> None:
+    """Let the server see every question, and sample it."""
+    for prompt in prompts:
+        server.chat(prompt.text, max_tokens=24)
+    server.wait_sampled()
+
+
+def bring_in(server: Served, name: str, adapter: Path) -> tuple[int, list[str], float]:
+    """Import an adapter as an operator does: exit code, the checks that failed, seconds."""
+    started, before = time.perf_counter(), len(adapters_of(server))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "empo_serve", "adapters", "import", str(adapter)),
+            *("--set", f"server.admin_port={server.admin_port}"),
+        ],
+        capture_output=True,
+        text=True,
+    )
+    seconds = time.perf_counter() - started
+    rows = adapters_of(server)[before:]
+    failed = [c["name"] for r in rows for c in r["gate"]["checks"] if c["passed"] is False]
+    print(f"\n{name}: exit code {done.returncode} after {seconds:.1f} s", flush=True)
+    for row in rows:
+        show(row["gate"])
+    if not rows:
+        failed = [word for word in NAMED.values() if f"{word}: " in done.stderr]
+        print(f"  {done.stderr.strip()}", flush=True)
+    return done.returncode, failed, seconds
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--updates", type=int, default=4)
+    parser.add_argument("--learned", type=Path, help="an adapter that has learned, instead")
     parser.add_argument("--minutes", type=float, default=12, help="for learning")
     parser.add_argument("--set", action="append", default=[])
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="empo-bad-"))
     prompts = split_by_hash(load_traffic(BUNDLED_TRAFFIC)).traffic
-    server = Served(folder / "data", *options.set, config=CONFIG).wait_ready(300)
+    settings = (*options.set, f"train.enabled={str(options.learned is None).lower()}")
+    server = Served(folder / "data", *settings, config=CONFIG).wait_ready(300)
     outcomes = []
     try:
-        learn(server, prompts, options.updates, 60 * options.minutes)
+        if options.learned is None:
+            learn(server, prompts, options.updates, 60 * options.minutes)
+        else:
+            ask_all(server, prompts)
         server.post("/admin/v1/learning/pause", admin=True)
         time.sleep(2)
+        if options.learned is not None:
+            bring_in(server, "learned elsewhere", options.learned)
         version = live_of(server)
         live, model_dir = folder / "data" / "adapters" / version, folder / "data" / "model"
         print(f"live: {version}", flush=True)
@@ -213,26 +251,7 @@ def main() -> int:
         users = Users(server, prompts, learn=False)
         users.start()
         for name, adapter in bad.items():
-            started, before = time.perf_counter(), len(adapters_of(server))
-            done = subprocess.run(
-                [
-                    *(sys.executable, "-m", "empo_serve", "adapters", "import", str(adapter)),
-                    *("--set", f"server.admin_port={server.admin_port}"),
-                ],
-                capture_output=True,
-                text=True,
-            )
-            seconds = time.perf_counter() - started
-            rows = adapters_of(server)[before:]
-            failed = [c["name"] for r in rows for c in r["gate"]["checks"] if c["passed"] is False]
-            if not rows:
-                failed = [word for word in NAMED.values() if f"{word}: " in done.stderr]
-            print(f"\n{name}: exit code {done.returncode} after {seconds:.1f} s", flush=True)
-            for row in rows:
-                show(row["gate"])
-            if not rows:
-                print(f"  {done.stderr.strip()}")
-            outcomes.append((name, done.returncode, failed, seconds))
+            outcomes.append((name, *bring_in(server, name, adapter)))
         users.end()
         served = {v: n for v, n in users.versions.items() if v != version}
     finally:

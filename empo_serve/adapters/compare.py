@@ -126,9 +126,11 @@ class Comparison:
 
 
 def majority(semantic_ids: Sequence[int], answers: Sequence[str]) -> int | None:
-    """The cluster with an answer that holds more than half of the samples, or None."""
+    """The cluster with an answer that holds at least half of the samples and is alone the largest;
+    None if there is none."""
     answered = Counter(i for i, answer in zip(semantic_ids, answers, strict=True) if answer)
     if not answered:
         return None
-    semantic_id, count = answered.most_common(1)[0]
-    return semantic_id if 2 * count > len(semantic_ids) else None
+    (semantic_id, count), *others = answered.most_common(2)
+    is_alone = not others or others[0][1] < count
+    return semantic_id if is_alone and 2 * count >= len(semantic_ids) else None

@@ -173,6 +173,25 @@ class Registry:
             )
         )
 
+    async def set_canary(self, version: str, evidence: dict[str, Any]) -> None:
+        number = int(version[1:])
+        await self._database.run(
+            lambda c: (
+                c.execute(
+                    update(adapters).where(adapters.c.number == number).values(canary=evidence)
+                )
+                and None
+            )
+        )
+
+    async def canary(self) -> AdapterVersion | None:
+        """The version that is out on a share of the traffic."""
+        state = AdapterState.CANARY.value
+        row = await self._database.run(
+            lambda c: c.execute(select(adapters).where(adapters.c.state == state)).first()
+        )
+        return self._record(row) if row else None
+
     async def go_live(self, version: str, old_becomes: AdapterState) -> None:
         """One transaction: the live version becomes `old_becomes`, `version` becomes LIVE."""
         number = int(version[1:])
@@ -199,4 +218,5 @@ class Registry:
             gate=row.gate,
             trained_groups=row.trained_groups,
             is_base=base_name is not None,
+            canary=row.canary,
         )

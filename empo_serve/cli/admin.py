@@ -136,6 +136,8 @@ def status(options: argparse.Namespace) -> int:
         if learning["paused"]
         else f"update {learning['update_running']} is training"
         if learning["update_running"]
+        else f"waiting for the canary {answer['canary']}"
+        if answer["canary"]
         else f"waiting for groups ({counts['PENDING']} of {learning['groups_per_update']})"
     )
     rows = [
@@ -151,6 +153,7 @@ def status(options: argparse.Namespace) -> int:
             if why is not None
         ),
         ("live", f"{answer['live']}{' (pinned)' if answer['pinned'] else ''}"),
+        *([("canary", answer["canary"])] if answer["canary"] else []),
         ("learning", doing),
         ("groups", ", ".join(f"{n} {s.lower()}" for s, n in counts.items() if n) or "none yet"),
     ]

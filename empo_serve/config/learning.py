@@ -95,7 +95,7 @@ class GateSection(Section):
     of the parent's samples say."""
     max_entropy_increase: float = Field(0.25, ge=0, le=1)
     """How much the mean normalised semantic entropy may rise."""
-    max_kl_to_base: float = Field(2.0, gt=0)
+    max_kl_to_base: float = Field(1.0, gt=0)
     """Nats per token that the candidate may be away from v0, on samples of its own."""
     bundled_probes: bool = True
     """Also ask 6 bundled instructions with a checkable form, and 6 harmful requests: those that v0
@@ -111,6 +111,32 @@ class GateSection(Section):
 
 
 class RolloutSection(Section):
+    canary_share: float = Field(0.0, ge=0, le=0.5)
+    """Share of users (by API key and the body's `user`; without both, of questions) that a version
+    which passed the gate answers before it answers all. 0: it goes live at once. While a canary is
+    out, each sampled query is answered by both versions, and no update begins."""
+    canary_min_requests: int = Field(50, ge=1)
+    """User requests, of both versions together, before a canary may be promoted."""
+    canary_max_requests: int = Field(1000, ge=1)
+    """After so many a canary without evidence against it is promoted."""
+    canary_max_s: float = Field(3600.0, gt=0)
+    """The same after so many seconds, if there were canary_min_requests."""
+    canary_samples: int = Field(4, ge=2, le=16)
+    """Samples of each version that are compared on a sampled query."""
+    canary_alpha: float = Field(0.05, gt=0, lt=0.5)
+    """Chance at most with which a canary that is as good as the live version is ever taken back,
+    and with which one that is worse by a margin counts as good enough."""
+    canary_max_error_increase: float = Field(0.05, gt=0, lt=1)
+    """How much larger its share of failed requests may be."""
+    canary_max_entropy_increase: float = Field(0.15, gt=0, lt=1)
+    """How much larger its mean normalised semantic entropy may be."""
+    canary_max_agreement_drop: float = Field(0.15, gt=0, lt=1)
+    """How much less often its samples may agree with the live version's than these do with each
+    other."""
+    canary_max_length_ratio: float = Field(3.0, gt=1, lt=8)
+    """How many times longer or shorter its answers may be."""
+    canary_max_feedback_drop: float = Field(0.5, gt=0, lt=2)
+    """How much lower its mean rating (-1 to 1) may be."""
     keep_loaded: int = Field(2, ge=0)
     """Former live versions that stay loaded in the engine, for an instant rollback and for
     X-Empo-Version."""

@@ -29,6 +29,7 @@ from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
 from empo_serve.errors import EngineError, ScorerError
 from empo_serve.metrics import Metrics
+from empo_serve.pipeline.canary import Canary
 from empo_serve.pipeline.prefixes import Prefixes
 from empo_serve.pipeline.uncertainty import Uncertainty
 from empo_serve.semantics.process import ScorerProcess
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """The engine's response to one user request, still unread, and the version that gives it."""
 
@@ -57,6 +58,7 @@ class Answer:
     engine_seconds: float  # until the status line
     uncertainty: asyncio.Task[Uncertainty] | None  # where the user asked for it
     on_first_token: Callable[[], None]  # to be called when a stream's first event is there
+    is_broken: bool = False  # to be set when a stream broke off
 
 
 class Pipeline:
@@ -73,6 +75,7 @@ class Pipeline:
         store: GroupStore,
         prefixes: Prefixes,
         metrics: Metrics,
+        canary: Canary,
         heldout: Callable[[str], bool] = lambda question: False,
     ) -> None:
         self._config = config
@@ -84,6 +87,7 @@ class Pipeline:
         self._store = store
         self._prefixes = prefixes
         self._metrics = metrics
+        self._canary = canary
         self._heldout = heldout
         self._early_stop = EarlyStop(
             config.band, config.sampling.num_generations, config.sampling.early_stop_risk
@@ -102,6 +106,9 @@ class Pipeline:
 
         Raises EngineUnavailable, or AdapterError when that version is not loaded.
         """
+        is_pinned = version is not None
+        if not is_pinned:
+            version = self._canary.route(request)
         with (
             self._rollout.serving(version) as adapter,
             self._admission.user(request.num_seqs, request.stream) as turn,
@@ -116,13 +123,22 @@ class Pipeline:
                 async with self._engines.post(
                     request.route, _to_json(body).encode(), adapter.engine_name
                 ) as response:
-                    yield Answer(
+                    answer = Answer(
                         adapter,
                         response,
                         time.perf_counter() - started,
                         sampling,
                         on_first_token=lambda: self._admission.first_token(turn),
                     )
+                    yield answer
+                    if not is_pinned:
+                        self._canary.answered(
+                            adapter.version, response.status >= 500 or answer.is_broken
+                        )
+            except EngineError:
+                if not is_pinned:
+                    self._canary.answered(adapter.version, failed=True)
+                raise
             finally:
                 if sampling is not None:
                     sampling.cancel()
@@ -206,6 +222,12 @@ class Pipeline:
                 self._metrics.dropped.labels(stage="train", reason="heldout").inc()
             else:
                 self.on_admitted()
+        try:
+            await self._canary.compare(group)
+        except (EngineError, ScorerError) as e:
+            # The group is kept; only the canary is not compared on it.
+            self._metrics.dropped.labels(stage="canary", reason="not_compared").inc()
+            log.warning("query %s is not compared: %s", query.query_id, e)
         return decision
 
     async def _work(self) -> None:

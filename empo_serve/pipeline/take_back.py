@@ -25,7 +25,7 @@ class TakeBack:
         """Finish what a former process began: it may have died between the two steps."""
         for adapter in await self._registry.all():
             if adapter.state is AdapterState.ROLLED_BACK:
-                await self._quarantine(adapter)
+                await self.quarantine(adapter)
 
     async def roll_back(self, version: str) -> AdapterVersion:
         """LIVE or CANARY -> ROLLED_BACK; the version that answers then. Goes on to its end when the
@@ -37,10 +37,11 @@ class TakeBack:
 
     async def _roll_back(self, version: str) -> AdapterVersion:
         live = await self._rollout.roll_back(version)
-        await self._quarantine(await self._registry.get(version))
+        await self.quarantine(await self._registry.get(version))
         return live
 
-    async def _quarantine(self, adapter: AdapterVersion) -> None:
+    async def quarantine(self, adapter: AdapterVersion) -> None:
+        """Train no more on what taught a version that was taken back, or on what it sampled."""
         rows = await self._store.quarantine(adapter.version, adapter.update_id)
         if rows:
             log.warning("%d groups of version %s are quarantined", rows, adapter.version)

@@ -150,7 +150,8 @@ class Updates:
             is_due = train.interval_s > 0 and time.monotonic() - last >= train.interval_s
             is_wanted = self._asked or pending >= train.groups_per_update or is_due
             # While a version is pinned nothing new could serve, so nothing new is trained.
-            may_train = self.is_enabled and not self.is_paused and self._rollout.pinned is None
+            is_settled = self._rollout.pinned is None and self._rollout.canary is None
+            may_train = self.is_enabled and not self.is_paused and is_settled
             if pending and is_wanted and may_train:
                 self._asked = False
                 return

@@ -51,6 +51,7 @@ async def status(request: web.Request) -> web.Response:
         "not_ready_reason": control.not_ready(),
         "live": _live(control),
         "pinned": control.rollout.pinned,
+        "canary": control.rollout.canary.version if control.rollout.canary else None,
         "loaded": control.rollout.loaded,
         "learning": {
             "enabled": control.updates.is_enabled,
@@ -171,6 +172,8 @@ async def train_now(request: web.Request) -> web.Response:
         if control.updates.is_paused
         else f"version {control.rollout.pinned} is pinned"
         if control.rollout.pinned
+        else f"version {control.rollout.canary.version} is out as a canary"
+        if control.rollout.canary
         else "no group is pending"
         if not pending
         else None

@@ -333,6 +333,8 @@ class Status(_Ours):
     not_ready_reason: str | None
     live: str | None
     pinned: str | None
+    canary: str | None
+    """The version that answers a share of the users beside the live one."""
     loaded: dict[str, int]
     """Loaded versions, and the number of requests that run on each."""
     learning: LearningStatus

@@ -184,6 +184,7 @@ async def _stream(
             pipeline.offer(user_request)
             request.app[CONTROL].feedback.answered(user_request, answer.adapter.version)
     except EngineUnavailable as e:
+        answer.is_broken = True
         # The status line is long gone: say it in the stream, and send no [DONE].
         error = error_body(str(e), "ServiceUnavailableError", 503)
         await response.write(b"data: " + error + b"\n\n")

@@ -33,6 +33,7 @@ from empo_serve.engine.managed import ManagedEngine, free_port, serves_v0_as_bas
 from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
 from empo_serve.metrics import Metrics
+from empo_serve.pipeline.canary import Canary
 from empo_serve.pipeline.candidates import Candidates
 from empo_serve.pipeline.feedback import Feedback
 from empo_serve.pipeline.judging import BASE
@@ -136,6 +137,17 @@ class _Server:
         judge = None if judging is None else judging.judge
         scorer = ScorerProcess(config.semantics, metrics.scorer_restarts.inc, judge)
         sampler = Sampler(config, engines, admission, metrics)
+        self._take_back = take_back = TakeBack(registry, rollout, store)
+        self._canary = canary = Canary(
+            config.rollout,
+            registry,
+            rollout,
+            take_back,
+            sampler,
+            scorer.score_completions,
+            entropy_norm,
+            metrics,
+        )
         heldout_share = config.gate.heldout_share if config.gate.enabled else 0.0
         pipeline = Pipeline(
             config,
@@ -147,14 +159,14 @@ class _Server:
             store,
             prefixes,
             metrics,
+            canary,
             HeldOut(heldout_share, (probe.question for probe in probes)),
         )
         gate = Gate(
             config.gate, sampler, pipeline.score, entropy_norm, registry.path, probes, metrics
         )
         training = Training(config, data_dir, store, registry)
-        self._take_back = take_back = TakeBack(registry, rollout, store)
-        candidates = Candidates(config, store, registry, rollout, gate)
+        candidates = Candidates(config, store, registry, rollout, gate, canary)
         updates = Updates(
             config,
             data_dir,
@@ -168,9 +180,10 @@ class _Server:
             metrics,
             set_paused=pipeline.pause,
         )
-        pipeline.on_admitted = updates.wake
+        pipeline.on_admitted = canary.on_ended = updates.wake
         ratings = FeedbackStore(database, config.buffer.max_groups)
         feedback = Feedback(store, ratings, metrics)
+        feedback.on_rated = canary.rated
         drain = Drain()
         control = Control(
             store,
@@ -262,7 +275,9 @@ class _Server:
         await publish_v0(config, registry, model_dir)
         await registry.open()
         await self._take_back.start()
-        await self._rollout.start(keep=[BASE] if config.served_model_judges else [])
+        await self._rollout.start(
+            keep=[BASE] if config.served_model_judges else [], with_canary=self._canary.is_wanted
+        )
 
         stack.push_async_callback(scorer.close)
         scorer.start()  # loads its models while the engine starts
@@ -288,6 +303,8 @@ class _Server:
         if self._judging is not None:
             stack.push_async_callback(self._judging.stop)
             self._judging.start()
+        stack.push_async_callback(self._canary.stop)
+        await self._canary.start()
         pipeline.start()
         await updates.start(model_dir)
 
