@@ -1,4 +1,4 @@
-"""The sequential test keeps its level at every look; evidence on a canary leads to the right end."""
+"""The sequential test keeps its level at every look; evidence on a canary ends it the right way."""
 
 from __future__ import annotations
 
