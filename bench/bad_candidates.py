@@ -74,14 +74,14 @@ class Users(threading.Thread):
                     self._server.url + "/v1/chat/completions", json.dumps(body).encode(), headers
                 )
                 try:
-                    with urllib.request.urlopen(request, timeout=120) as response:
+                    with urllib.request.urlopen(request, timeout=600) as response:
                         self.versions[response.headers["X-Empo-Version"]] += 1
                 except (urllib.error.URLError, OSError):
                     self.failed += 1
 
     def end(self) -> None:
         self._ended.set()
-        self.join(120)
+        self.join(600)
 
 
 def changed(live: Path, folder: Path, change: Callable[[Tensors], Tensors]) -> Path:
@@ -181,9 +181,12 @@ def learn(server: Served, prompts: tuple[Prompt, ...], updates: int, timeout_s: 
 
 def ask_all(server: Served, prompts: tuple[Prompt, ...]) -> None:
     """Let the server see every question, and sample it."""
-    for prompt in prompts:
-        server.chat(prompt.text, max_tokens=24)
-    server.wait_sampled()
+    users = Users(server, prompts, learn=True)
+    users.start()
+    server.until(lambda: users.versions.total() >= len(prompts), 600)
+    users.end()
+    server.until(lambda: server.metric("empo_background_queue") == 0, 600)
+    server.until(lambda: server.metric("empo_background_inflight") == 0, 600)
 
 
 def bring_in(server: Served, name: str, adapter: Path) -> tuple[int, list[str], float]:

@@ -192,8 +192,14 @@ class Registry:
         )
         return self._record(row) if row else None
 
-    async def go_live(self, version: str, old_becomes: AdapterState) -> None:
-        """One transaction: the live version becomes `old_becomes`, `version` becomes LIVE."""
+    async def go_live(
+        self,
+        version: str,
+        old_becomes: AdapterState,
+        canary_becomes: AdapterState = AdapterState.CANDIDATE,
+    ) -> None:
+        """One transaction: the live version becomes `old_becomes`, `version` becomes LIVE, and
+        another one that is the canary becomes `canary_becomes`."""
         number = int(version[1:])
 
         def statements(c: Connection) -> None:
@@ -201,6 +207,11 @@ class Registry:
                 update(adapters)
                 .where(adapters.c.state == LIVE.value, adapters.c.number != number)
                 .values(state=old_becomes.value)
+            )
+            c.execute(
+                update(adapters)
+                .where(adapters.c.state == AdapterState.CANARY.value, adapters.c.number != number)
+                .values(state=canary_becomes.value)
             )
             c.execute(update(adapters).where(adapters.c.number == number).values(state=LIVE.value))
 

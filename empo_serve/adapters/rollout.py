@@ -279,10 +279,14 @@ class Rollout:
 
     async def _end_canary(self, becomes: AdapterState) -> None:
         """CANARY -> any state but LIVE; the caller holds the lock. First the database."""
+        if self._canary is not None:
+            await self._registry.set_state(self._canary.adapter.version, becomes)
+            self._forget_canary(becomes)
+
+    def _forget_canary(self, becomes: AdapterState) -> None:
         entry = self._canary
         if entry is None:
             return
-        await self._registry.set_state(entry.adapter.version, becomes)
         self._canary = None
         entry.adapter = replace(entry.adapter, state=becomes)
         entry.holds -= 1
@@ -334,7 +338,11 @@ class Rollout:
         old, version = self._live, entry.adapter.version
         if old is entry:
             return
-        await self._registry.go_live(version, old_becomes)
+        # A canary was compared with a version that is not live any more; and what came of a version
+        # that was taken back is not to be trusted either.
+        is_rollback = old_becomes is AdapterState.ROLLED_BACK
+        canary_becomes = AdapterState.ROLLED_BACK if is_rollback else AdapterState.CANDIDATE
+        await self._registry.go_live(version, old_becomes, canary_becomes)
         if entry is self._canary:
             self._canary = None
             entry.holds -= 1
@@ -345,10 +353,7 @@ class Rollout:
         if old is not None:
             old.adapter = replace(old.adapter, state=old_becomes)
             old.holds -= 1
-        # It was compared with a version that is not live any more; what came of a version that was
-        # taken back is not to be trusted either.
-        is_rollback = old_becomes is AdapterState.ROLLED_BACK
-        await self._end_canary(AdapterState.ROLLED_BACK if is_rollback else AdapterState.CANDIDATE)
+        self._forget_canary(canary_becomes)
         self._metrics.adapter_swaps.labels(outcome="ok").inc()
         log.info("version %s is live (was %s)", version, old.adapter.version if old else None)
         self._show()
