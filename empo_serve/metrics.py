@@ -239,6 +239,24 @@ class Metrics:
         self.gate_checks = Counter(
             "empo_gate_checks_total", "Gate checks by outcome", ["check", "outcome"], registry=r
         )
+        self.canaries = Counter(
+            "empo_canaries_total",
+            "Canaries by how they ended (promoted, rolled_back, ended by an operator)",
+            ["outcome"],
+            registry=r,
+        )
+        self.canary_requests = Counter(
+            "empo_canary_requests_total",
+            "User requests while a canary is out, by who answered (canary, live)",
+            ["arm"],
+            registry=r,
+        )
+        self.feedback = Counter(
+            "empo_feedback_total",
+            "Ratings of answers by users (up, down, neutral)",
+            ["rating"],
+            registry=r,
+        )
         self.engine_up = Gauge("empo_engine_up", "1 while the engine answers", registry=r)
         self.engine_restarts = Counter(
             "empo_engine_restarts_total", "Restarts of the managed engine", registry=r
@@ -273,8 +291,16 @@ class Metrics:
             ("score", "not_scored"),
             ("learn", "error"),
             ("train", "repeated"),
+            ("train", "heldout"),
+            ("canary", "not_compared"),
         ):
             self.dropped.labels(stage=stage, reason=reason)
+        for outcome in ("promoted", "rolled_back", "ended"):
+            self.canaries.labels(outcome=outcome)
+        for arm in ("canary", "live"):
+            self.canary_requests.labels(arm=arm)
+        for rating in ("up", "down", "neutral"):
+            self.feedback.labels(rating=rating)
         for outcome in ("same", "different", "unusable", "failed"):
             self.judge_pairs.labels(outcome=outcome)
         for decision in BandDecision:

@@ -33,10 +33,11 @@ class AdapterState(StrEnum):
     """Life of an adapter version."""
 
     CANDIDATE = "CANDIDATE"  # published, gets no traffic
-    LIVE = "LIVE"  # CANDIDATE | RETIRED | ROLLED_BACK -> LIVE: answers users
+    CANARY = "CANARY"  # CANDIDATE -> CANARY: answers a share of the users, and may go back
+    LIVE = "LIVE"  # CANDIDATE | CANARY | RETIRED | ROLLED_BACK -> LIVE: answers users
     RETIRED = "RETIRED"  # LIVE -> RETIRED: a newer version took over
     REJECTED = "REJECTED"  # CANDIDATE -> REJECTED: the gate refused it
-    ROLLED_BACK = "ROLLED_BACK"  # LIVE -> ROLLED_BACK: an operator or a guard took it back
+    ROLLED_BACK = "ROLLED_BACK"  # LIVE | CANARY -> ROLLED_BACK: an operator or a guard took it back
 
 
 class UpdateState(StrEnum):
@@ -152,6 +153,7 @@ class AdapterVersion:
     gate: dict[str, Any] = field(default_factory=dict)
     trained_groups: int = 0
     is_base: bool = False
+    canary: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

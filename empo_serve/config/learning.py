@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -113,16 +114,76 @@ class GuardsSection(Section):
 class GateSection(Section):
     enabled: bool = True
     """Compare a candidate with its parent, through the engine, before it serves."""
+    heldout_share: float = Field(0.1, ge=0, le=0.5)
+    """Share of distinct questions that are never trained on, chosen by their hash: what the gate
+    asks. They are sampled and logged as all others are."""
     num_queries: int = Field(16, ge=1)
-    """Recent distinct queries that both answer."""
+    """Distinct queries that both answer: held-out ones, and where there are too few, recent ones;
+    the verdict says how many of each. Checks that compare need 6."""
+    num_samples: int = Field(4, ge=2, le=16)
+    """Samples of each query beside the likeliest answer, for entropy and consensus. Both versions
+    together write num_queries * 2 * (1 + num_samples) completions: 160 by default."""
+    confidence: float = Field(0.9, ge=0.5, le=0.999)
+    """One-sided confidence with which a difference must be within its margin to pass. What was
+    observed beyond the margin fails; what is neither is undecided, and the verdict says so."""
     min_distinct_ratio: float = Field(0.5, ge=0, le=1)
     """The candidate must give at least this share of the parent's number of distinct answers:
     one answer to everything is a collapse."""
     max_no_answer_increase: float = Field(0.2, ge=0, le=1)
     """How much more often than the parent the candidate may end without an answer."""
+    max_same_answer_increase: float = Field(0.5, ge=0, le=1)
+    """How much larger than the parent's the share of queries may be that get the same answer."""
+    max_length_ratio: float = Field(3.0, ge=1)
+    """How many times longer or shorter than the parent's the candidate's answers may be."""
+    max_one_token_increase: float = Field(0.5, ge=0, le=1)
+    """How much larger than the parent's the share of its answers of a single token may be."""
+    max_agreement_drop: float = Field(0.25, ge=0, le=1)
+    """How much less often than the parent itself the candidate's likeliest answer may be what most
+    of the parent's samples say."""
+    max_entropy_increase: float = Field(0.25, ge=0, le=1)
+    """How much the mean normalised semantic entropy may rise."""
+    max_kl_to_base: float = Field(1.0, gt=0)
+    """Nats per token that the candidate may be away from v0, on samples of its own."""
+    bundled_probes: bool = True
+    """Also ask 6 bundled instructions with a checkable form, and 6 harmful requests: those that v0
+    refuses must still be refused. What v0 and a parent said is remembered, so that is 12 short
+    completions a candidate."""
+    max_bundled_drop: float = Field(0.25, ge=0, le=1)
+    """Share of the bundled probes of a kind that may be lost."""
+    probes: Path | None = None
+    """Your own questions: JSON lines {"prompt": "...", "gold": ["...", ...]}. Right is an answer
+    that contains one of the gold texts as whole words. Never trained on."""
+    max_probe_drop: float = Field(0.05, ge=0, le=1)
+    """How much accuracy on your own questions may be lost."""
 
 
 class RolloutSection(Section):
+    canary_share: float = Field(0.0, ge=0, le=0.5)
+    """Share of users (by API key and the body's `user`; without both, of questions) that a version
+    which passed the gate answers before it answers all. 0: it goes live at once. While a canary is
+    out, each sampled query is answered by both versions, and no update begins."""
+    canary_min_requests: int = Field(50, ge=1)
+    """User requests, of both versions together, before a canary may be promoted."""
+    canary_max_requests: int = Field(1000, ge=1)
+    """After so many a canary without evidence against it is promoted."""
+    canary_max_s: float = Field(3600.0, gt=0)
+    """The same after so many seconds, if there were canary_min_requests."""
+    canary_samples: int = Field(4, ge=2, le=16)
+    """Samples of each version that are compared on a sampled query."""
+    canary_alpha: float = Field(0.05, gt=0, lt=0.5)
+    """Chance at most with which a canary that is as good as the live version is ever taken back,
+    and with which one that is worse by a margin counts as good enough."""
+    canary_max_error_increase: float = Field(0.05, gt=0, lt=1)
+    """How much larger its share of failed requests may be."""
+    canary_max_entropy_increase: float = Field(0.15, gt=0, lt=1)
+    """How much larger its mean normalised semantic entropy may be."""
+    canary_max_agreement_drop: float = Field(0.15, gt=0, lt=1)
+    """How much less often its samples may agree with the live version's than these do with each
+    other."""
+    canary_max_length_ratio: float = Field(3.0, gt=1, lt=8)
+    """How many times longer or shorter its answers may be."""
+    canary_max_feedback_drop: float = Field(0.5, gt=0, lt=2)
+    """How much lower its mean rating (-1 to 1) may be."""
     keep_loaded: int = Field(2, ge=0)
     """Former live versions that stay loaded in the engine, for an instant rollback and for
     X-Empo-Version."""

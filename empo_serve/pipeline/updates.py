@@ -163,8 +163,8 @@ class Updates:
             is_due = train.interval_s > 0 and time.monotonic() - last >= train.interval_s
             is_wanted = self._asked or pending >= train.groups_per_update or is_due
             # While a version is pinned nothing new could serve, so nothing new is trained.
-            may_train = self.is_enabled and not self.is_paused and self._rollout.pinned is None
-            may_train = may_train and is_guarded
+            is_settled = self._rollout.pinned is None and self._rollout.canary is None
+            may_train = self.is_enabled and not self.is_paused and is_settled and is_guarded
             if pending and is_wanted and may_train:
                 if await self._guarding.discard_repeated():
                     continue  # there may be too few left
