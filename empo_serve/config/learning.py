@@ -18,7 +18,7 @@ class TrainSection(Section):
     enabled: bool = True
     """Train at all. Off: sampling and entropy go on, nothing is learned."""
     groups_per_update: int = Field(8, ge=1)
-    """Groups that make one update."""
+    """Groups that make one update, and one step of the optimiser."""
     interval_s: float = Field(0.0, ge=0)
     """Train at least this often if any group is pending; 0: only when enough are."""
     max_staleness: int = Field(2, ge=0)
@@ -29,8 +29,9 @@ class TrainSection(Section):
     """Reward of a sample without an answer."""
     scale_advantages: Literal["none", "group", "batch"] = "none"
     """Divide advantages by a standard deviation? "none" protects rare answers."""
-    loss_type: Literal["dr_grpo", "dapo"] = "dr_grpo"
-    """How token losses are added up."""
+    loss_type: Literal["dr_grpo", "dapo", "grpo", "gspo"] = "dr_grpo"
+    """How token losses are added up. "gspo" takes the ratio and its clips of whole samples, and
+    wants an epsilon about a thousand times smaller."""
     epsilon: float = Field(0.2, gt=0, lt=1)
     """Lower clip of the probability ratio."""
     epsilon_high: float = Field(0.28, gt=0)
@@ -49,6 +50,9 @@ class TrainSection(Section):
     """LoRA scale: the update is multiplied by alpha / rank."""
     micro_batch_tokens: int = Field(4096, ge=64)
     """Tokens (padding included) that go through the model at once."""
+    gradient_checkpointing: bool = False
+    """Compute each layer again in the backward pass instead of keeping its numbers: less memory,
+    about a third slower."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the trainer runs."""
     threads: int = Field(0, ge=0)

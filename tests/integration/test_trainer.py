@@ -15,15 +15,14 @@ import torch
 from safetensors.torch import load_file
 from tiny_model import VOCABULARY, make_group, make_job, save_llama, save_qwen2
 
-import empo_serve.train.step as step_module
+import empo_serve.train.forward as forward_module
 from empo_serve.errors import JobError
 from empo_serve.train.forward import (
     Completion,
+    Policy,
     can_pack,
     packed_batches,
-    packed_logps,
     plain_batches,
-    plain_logps,
 )
 from empo_serve.train.job import Job, read_result, write_job
 from empo_serve.train.model import load_model, trainable_parameters
@@ -58,14 +57,16 @@ def logps_of(job: Job, job_dir: Path, adapter: Path | None) -> list[float]:
 
     base: Any = AutoModelForCausalLM.from_pretrained(job.base_model.path, dtype=torch.float32)
     if adapter is not None:
-        base = PeftModel.from_pretrained(base, adapter)
+        model: Any = PeftModel.from_pretrained(base, adapter)
+    else:
+        model = load_model(job, job_dir / "none", torch.device("cpu"))  # new: all zero
     group = job.groups[0]
     rows = plain_batches(
         [[Completion(i, group.prompt_token_ids, s.token_ids) for i, s in enumerate(group.samples)]],
         10**6,
     )[0]
     with torch.no_grad():
-        logps = plain_logps(base.eval(), rows, job.temperature)
+        logps, _ = Policy(model.eval(), packed=False).logps(rows, job.temperature)
     by_index = {
         row.completions[0].index: float(x.sum()) for row, x in zip(rows, logps, strict=True)
     }
@@ -146,7 +147,7 @@ def test_truncated_samples_are_not_in_the_loss_but_count_as_no_answer(
 # ---- what is learned
 
 
-@pytest.mark.parametrize("loss_type", ["dr_grpo", "dapo"])
+@pytest.mark.parametrize("loss_type", ["dr_grpo", "dapo", "grpo", "gspo"])
 def test_chained_updates_make_the_consensus_more_probable(
     tmp_path: Path, model: Path, loss_type: str
 ) -> None:
@@ -258,21 +259,20 @@ def test_packed_rows_give_the_numbers_and_the_gradient_of_plain_ones(
         for g in range(3)
     ]
     results = []
-    for batches, logps_of in (
-        (packed_batches(groups, 32), packed_logps),
-        (plain_batches(groups, 64), plain_logps),
-    ):
+    for is_packed, max_tokens in ((True, 32), (False, 64)):
         model = load_model(job, tmp_path, torch.device("cpu"))
         parameters = trainable_parameters(model)
         torch.manual_seed(1)
         for name, p in parameters.items():
             if "lora_B" in name:  # zero at first: then A would have no gradient
                 torch.nn.init.normal_(p, std=0.1)
+        policy = Policy(model, is_packed)
+        batches = policy.batches(groups, max_tokens)
         assert len(batches) > 1
         logps = {}
         for rows in batches:
             indices = [c.index for row in rows for c in row.completions]
-            logps |= dict(zip(indices, logps_of(model, rows, 0.7), strict=True))
+            logps |= dict(zip(indices, policy.logps(rows, 0.7)[0], strict=True))
         flat = torch.cat([logps[i] for i in sorted(logps)])
         (flat * torch.linspace(-1, 1, len(flat))).sum().backward()
         results.append((flat.detach(), {n: p.grad for n, p in parameters.items()}))
@@ -282,10 +282,14 @@ def test_packed_rows_give_the_numbers_and_the_gradient_of_plain_ones(
         torch.testing.assert_close(packed_grads[name], grad, atol=2e-5, rtol=1e-4)
 
 
-def test_plain_log_probabilities_are_those_of_each_sequence_alone(model: Path) -> None:
-    from transformers import AutoModelForCausalLM
-
-    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+@pytest.mark.parametrize("has_plain_head", [True, False])
+def test_plain_log_probabilities_and_entropies_are_those_of_each_sequence_alone(
+    tmp_path: Path, model: Path, has_plain_head: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_plain_head:
+        monkeypatch.setattr(forward_module, "plain_head", lambda model: None)
+    adapted = load_model(make_job(model), tmp_path, torch.device("cpu"))
+    policy = Policy(adapted, packed=False)
     completions = [
         Completion(0, PROMPT, (30, 31, 32)),
         Completion(1, PROMPT[:2], (40,)),
@@ -293,13 +297,16 @@ def test_plain_log_probabilities_are_those_of_each_sequence_alone(model: Path) -
     ]
     rows = plain_batches([completions], 4096)[0]
     with torch.no_grad():
-        logps = plain_logps(base, rows, temperature=0.5)
-        for row, got in zip(rows, logps, strict=True):
+        logps, entropies = policy.logps(rows, temperature=0.5)
+        lengths = [len(x) for x in logps]
+        for row, got, entropy in zip(rows, logps, entropies.split(lengths), strict=True):
             ids = torch.tensor([row.prompt + row.completions[0].token_ids])
-            table = (base(ids).logits[0] / 0.5).log_softmax(-1)
+            table = (adapted(ids).logits[0] / 0.5).log_softmax(-1)
             n = len(row.prompt)
             want = [table[n - 1 + t, x] for t, x in enumerate(row.completions[0].token_ids)]
             torch.testing.assert_close(got, torch.stack(want), atol=1e-5, rtol=0)
+            answer = table[n - 1 : n - 1 + len(want)]
+            torch.testing.assert_close(entropy, -(answer.exp() * answer).sum(-1))
 
 
 def test_a_model_with_sliding_windows_is_not_packed() -> None:
@@ -317,7 +324,7 @@ def test_the_plain_form_trains_as_the_packed_one(
     job = make_job(model, beta=0.02)
     write_job(tmp_path / "packed", job)
     run(tmp_path / "packed")
-    monkeypatch.setattr(step_module, "can_pack", lambda config: False)
+    monkeypatch.setattr(forward_module, "can_pack", lambda config: False)
     write_job(tmp_path / "plain", job)
     run(tmp_path / "plain")
     packed, plain = (read_result(tmp_path / name) for name in ("packed", "plain"))

@@ -39,7 +39,7 @@ def test_a_path_needs_no_quotes() -> None:
         ("[engine]\nmax_loras = 2\n", "engine.max_loras"),
         ("[band]\nlow = 0.9\n", "band.low"),
         ("[rollout]\nkeep_loaded = 50\n", "rollout.keep_loaded"),
-        ("[train]\nloss_type = 'grpo'\n", "train.loss_type"),
+        ("[train]\nloss_type = 'ppo'\n", "train.loss_type"),
         ("server = 3\n", "server"),
     ],
 )
