@@ -141,6 +141,19 @@ class GroupStore:
 
         return await self._database.run(statements)
 
+    async def trained_by(self, update_ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The groups that these updates trained on, as far as they are still kept."""
+
+        def statements(c: Connection) -> list[dict[str, Any]]:
+            rows = c.execute(
+                select(groups)
+                .where(groups.c.update_id.in_(update_ids), groups.c.state == TRAINED)
+                .order_by(groups.c.group_id)
+            )
+            return [dict(row._mapping) for row in rows]
+
+        return await self._database.run(statements)
+
     async def discard_version(self, version: str) -> int:
         """PENDING -> DISCARDED for the samples of a version that was taken back."""
 

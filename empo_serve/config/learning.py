@@ -21,12 +21,20 @@ class TrainSection(Section):
     """Groups that make one update, and one step of the optimiser."""
     interval_s: float = Field(0.0, ge=0)
     """Train at least this often if any group is pending; 0: only when enough are."""
+    rebase_every: int = Field(0, ge=0)
+    """After this many versions on top of each other, start again at v0 and train on the groups of
+    all of them and the new ones, step by step: what went wrong on the way is left behind. 0: never.
+    Their samples are older than max_staleness allows elsewhere; importance_sampling_cap bounds what
+    that can do. An adapter that was imported is left behind too."""
     max_staleness: int = Field(2, ge=0)
     """Groups whose samples are more versions old than this are not trained on."""
     reward: Literal["prob", "logprob", "loo", "majority", "random"] = "prob"
     """Reward of a sample from its cluster. "prob" is EMPO; "random" is a control."""
     empty_reward: float = -0.5
     """Reward of a sample without an answer."""
+    copies_are_answers: bool = False
+    """Reward an answer that only repeats the question like any other. Off: it gets none. An answer
+    of one or two words, and one that picks from what the question offers, is never a copy."""
     scale_advantages: Literal["none", "group", "batch"] = "none"
     """Divide advantages by a standard deviation? "none" protects rare answers."""
     loss_type: Literal["dr_grpo", "dapo", "grpo", "gspo"] = "dr_grpo"

@@ -26,9 +26,8 @@ from empo_serve.train.head import plain_head, token_logps
 # windows, recurrent state or attention sinks would give other numbers without a word.
 _PACKABLE = frozenset({"llama", "mistral", "qwen2", "qwen3", "smollm3"})
 
-# Attention in a packed row is quadratic in its length, masked or not, so short rows are cheaper;
-# too short ones leave the matrix units idle.
-_PACKED_TOKENS = 512
+# A micro-batch of a CPU: more keep the matrix units no busier, and take more memory.
+_CPU_TOKENS = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +61,8 @@ def can_pack(config: Any) -> bool:
     )
 
 
-def packed_batches(groups: Sequence[Sequence[Completion]], max_tokens: int) -> list[list[Row]]:
-    """Micro-batches of rows, one prompt per row; no padding.
-
-    No micro-batch has more than `max_tokens` tokens, unless one completion alone has.
-    """
+def packed_rows(groups: Sequence[Sequence[Completion]], max_tokens: int) -> list[Row]:
+    """One row per group, more where one would have more than `max_tokens` tokens."""
     rows: list[Row] = []
     for group in groups:
         open_row: list[Completion] = []
@@ -78,23 +74,21 @@ def packed_batches(groups: Sequence[Sequence[Completion]], max_tokens: int) -> l
             open_row.append(completion)
         if open_row:
             rows.append(Row(open_row[0].prompt, tuple(open_row)))
-    batches: list[list[Row]] = []
-    room = 0
-    for row in rows:
-        if row.num_tokens > room:
-            batches.append([])
-            room = min(max_tokens, max(_PACKED_TOKENS, row.num_tokens))
-        batches[-1].append(row)
-        room -= row.num_tokens
-    return batches
+    return rows
 
 
-def plain_batches(groups: Sequence[Sequence[Completion]], max_tokens: int) -> list[list[Row]]:
-    """Micro-batches of rows with one completion, alike in length; the limit counts padding."""
-    rows = [Row(c.prompt, (c,)) for group in groups for c in group]
-    rows.sort(key=lambda row: row.num_tokens, reverse=True)
+def plain_rows(groups: Sequence[Sequence[Completion]]) -> list[Row]:
+    """One row per completion."""
+    return [Row(c.prompt, (c,)) for group in groups for c in group]
+
+
+def micro_batches(rows: Sequence[Row], max_tokens: int) -> list[list[Row]]:
+    """Rows alike in length together; the limit counts padding.
+
+    No micro-batch has more than `max_tokens` tokens, unless one row alone has.
+    """
     batches: list[list[Row]] = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: row.num_tokens, reverse=True):
         # The first row of a batch is its longest, so it gives the padded length.
         if not batches or (len(batches[-1]) + 1) * batches[-1][0].num_tokens > max_tokens:
             batches.append([])
@@ -114,7 +108,10 @@ class Policy:
 
     def batches(self, groups: Sequence[Sequence[Completion]], max_tokens: int) -> list[list[Row]]:
         """Micro-batches in the form that this model takes."""
-        return (packed_batches if self.is_packed else plain_batches)(groups, max_tokens)
+        rows = packed_rows(groups, max_tokens) if self.is_packed else plain_rows(groups)
+        if self.model.device.type == "cpu":
+            max_tokens = min(max_tokens, _CPU_TOKENS)
+        return micro_batches(rows, max_tokens)
 
     def logps(self, rows: Sequence[Row], temperature: float) -> tuple[list[Tensor], Tensor]:
         """Log-probability of each token of each completion, in order of the rows, and the entropy
@@ -150,44 +147,44 @@ class _Batch:
 
 
 def _packed(rows: Sequence[Row], device: torch.device, dtype: torch.dtype) -> _Batch:
-    input_ids: list[int] = []
-    position_ids: list[int] = []
-    prompt_of: list[int] = []  # which row a token is in
-    segment_of: list[int] = []  # 0 for the prompt, else which completion, over all rows
+    longest = max(row.num_tokens for row in rows)
+    input_ids: list[list[int]] = []
+    position_ids: list[list[int]] = []
+    segments: list[list[int]] = []  # of each row: 0 the prompt, 1.. the completions, -1 padding
     keep: list[int] = []  # where the next token is a completion's
-    targets: list[int] = []
-    lengths: list[int] = []
     for r, row in enumerate(rows):
-        prompt_end = len(input_ids) + len(row.prompt) - 1
-        input_ids += row.prompt
-        position_ids += range(len(row.prompt))
-        segment_of += [0] * len(row.prompt)
-        for completion in row.completions:
-            start, n = len(input_ids), len(completion.token_ids)
-            lengths.append(n)
-            keep += [prompt_end, *range(start, start + n - 1)]
-            targets += completion.token_ids
-            input_ids += completion.token_ids
-            position_ids += range(len(row.prompt), len(row.prompt) + n)
-            segment_of += [len(lengths)] * n
-        prompt_of += [r] * row.num_tokens
+        ids = list(row.prompt)
+        positions = list(range(len(ids)))
+        segment = [0] * len(ids)
+        for number, completion in enumerate(row.completions, start=1):
+            start, n = r * longest + len(ids), len(completion.token_ids)
+            keep += [r * longest + len(row.prompt) - 1, *range(start, start + n - 1)]
+            ids += completion.token_ids
+            positions += range(len(row.prompt), len(row.prompt) + n)
+            segment += [number] * n
+        padding = longest - len(ids)
+        input_ids.append(ids + [0] * padding)
+        position_ids.append(positions + [0] * padding)
+        segments.append(segment + [-1] * padding)
 
-    prompt_ids = torch.tensor(prompt_of, device=device)
-    segments = torch.tensor(segment_of, device=device)
-    order = torch.arange(len(input_ids), device=device)
-    visible = (
-        (prompt_ids[:, None] == prompt_ids)
-        & ((segments == 0) | (segments[:, None] == segments))
-        & (order[:, None] >= order)
-    )
+    segments_rt = torch.tensor(segments, device=device)
+    query, key = segments_rt[:, :, None], segments_rt[:, None, :]
+    order = torch.arange(longest, device=device)
+    visible = ((key == 0) & (query >= 0) | (query == key)) & (order[:, None] >= order)
     mask = torch.zeros(visible.shape, dtype=dtype, device=device)
     mask.masked_fill_(~visible, torch.finfo(dtype).min)
     inputs = {
-        "input_ids": torch.tensor([input_ids], device=device),
-        "position_ids": torch.tensor([position_ids], device=device),
-        "attention_mask": mask[None, None],
+        "input_ids": torch.tensor(input_ids, device=device),
+        "position_ids": torch.tensor(position_ids, device=device),
+        "attention_mask": mask[:, None],
     }
-    return _Batch(inputs, torch.tensor(keep, device=device), targets, lengths)
+    completions = [c for row in rows for c in row.completions]
+    return _Batch(
+        inputs,
+        torch.tensor(keep, device=device),
+        [token for c in completions for token in c.token_ids],
+        [len(c.token_ids) for c in completions],
+    )
 
 
 def _padded(rows: Sequence[Row], device: torch.device, dtype: torch.dtype) -> _Batch:
