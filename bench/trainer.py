@@ -13,6 +13,9 @@ outside. TRL runs as its documentation has it, through `train()`, and gets the c
 `rollout_func` that has them ready, so nothing is generated; of its micro-batch sizes (`--micro`,
 tried one after the other) and precisions the fastest counts.
 
+Seconds of processors are of all threads of the process; other load on the machine disturbs them
+less than it does the clock.
+
 Memory is the process's largest resident size, and the part of it above what was resident when the
 model was loaded.
 
@@ -40,6 +43,7 @@ from typing import Any
 
 SHAPES = {"short": (8, 46, 16), "long": (2, 512, 64)}  # groups, prompt, completion (tokens)
 GENERATIONS = 8
+Seconds = list[tuple[float, float]]  # of each step: by the clock, and of processors
 RANK, ALPHA, RATE = 2, 4.0, 1e-3
 
 
@@ -78,9 +82,11 @@ def compare(arguments: argparse.Namespace) -> None:
                 runs[side].append(json.loads(done.stdout.splitlines()[-1]))
         for side, results in runs.items():
             seconds = [statistics.median(r["seconds"]) for r in results]
+            cpu = [statistics.median(r["cpu"]) for r in results]
             print(
                 f"  {side:16} {groups * GENERATIONS / statistics.median(seconds):6.2f} samples/s"
-                f"  step {_all(seconds)} s, first {_all([r['first'] for r in results])} s"
+                f"  step {_all(seconds)} s, of processors {_all(cpu)} s"
+                f"  first {_all([r['first'] for r in results])} s"
                 f"  peak {_all([r['peak_mib'] for r in results], 0)} MiB,"
                 f" above loaded {_all([r['above_mib'] for r in results], 0)} MiB"
             )
@@ -106,8 +112,9 @@ def measure(arguments: argparse.Namespace, side: str, shape: str) -> None:
     print(
         json.dumps(
             {
-                "first": seconds[0],
-                "seconds": seconds[1:],
+                "first": seconds[0][0],
+                "seconds": [wall for wall, _ in seconds[1:]],
+                "cpu": [cpu for _, cpu in seconds[1:]],
                 "peak_mib": peak / 2**20,
                 "above_mib": (peak - loaded[0]) / 2**20,
             }
@@ -132,7 +139,7 @@ def reward_of(completion: Sequence[int]) -> float:
     return completion[0] % 8 / 8
 
 
-def run_ours(arguments: argparse.Namespace, shape: str, on_loaded: Any) -> list[float]:
+def run_ours(arguments: argparse.Namespace, shape: str, on_loaded: Any) -> Seconds:
     import torch
 
     from empo_serve.train.forward import Policy
@@ -148,13 +155,13 @@ def run_ours(arguments: argparse.Namespace, shape: str, on_loaded: Any) -> list[
     on_loaded()
     seconds = []
     for _ in range(1 + arguments.steps):
-        started = time.perf_counter()
+        started = _clocks()
         rewards = [[reward_of(s.token_ids) for s in group.samples] for group in job.groups]
         optimizer.zero_grad()
         accumulate_gradients(job, policy, rewards, list(range(len(job.groups))), Workers("cpu"))
         torch.nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
         optimizer.step()
-        seconds.append(time.perf_counter() - started)
+        seconds.append(_since(started))
     return seconds
 
 
@@ -191,7 +198,7 @@ def make_job(arguments: argparse.Namespace, groups: list[tuple[list[int], list[l
 
 def run_trl(
     arguments: argparse.Namespace, shape: str, autocast: bool, micro: int, on_loaded: Any
-) -> list[float]:
+) -> Seconds:
     import warnings
 
     warnings.simplefilter("ignore")
@@ -207,16 +214,16 @@ def run_trl(
 
     class Clock(TrainerCallback):  # type: ignore[misc]
         def __init__(self) -> None:
-            self.seconds: list[float] = []
+            self.seconds: Seconds = []
 
         def on_train_begin(self, *_: Any, **__: Any) -> None:
             on_loaded()
 
         def on_step_begin(self, *_: Any, **__: Any) -> None:
-            self.started = time.perf_counter()
+            self.started = _clocks()
 
         def on_step_end(self, *_: Any, **__: Any) -> None:
-            self.seconds.append(time.perf_counter() - self.started)
+            self.seconds.append(_since(self.started))
 
     def rollout(prompts: list[str], _: Any) -> dict[str, Any]:
         # A prompt is its number; it comes once for each of its completions.
@@ -272,6 +279,15 @@ def run_trl(
         )
         trainer.train()
     return clock.seconds
+
+
+def _clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(started: tuple[float, float]) -> tuple[float, float]:
+    wall, cpu = _clocks()
+    return wall - started[0], cpu - started[1]
 
 
 def update(arguments: argparse.Namespace) -> float:
