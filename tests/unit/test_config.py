@@ -58,6 +58,7 @@ def test_a_mistake_in_the_file_is_one_line_with_its_key(
         (["server.prot=1"], {}, "server.prot"),
         (["port=1"], {}, "section.key=value"),
         (["server.port"], {}, "section.key=value"),
+        (["model.path=m", "train.learning_rate=-1"], {}, "train.learning_rate"),
         ([], {"EMPO_SERVER__PROT": "1"}, "EMPO_SERVER__PROT"),
     ],
 )
