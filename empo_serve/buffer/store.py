@@ -149,6 +149,21 @@ class GroupStore:
 
         return await self._database.run(statements)
 
+    async def trained_by(self, update_ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The groups that these updates trained on, as far as they are still kept and not
+        quarantined."""
+
+        def statements(c: Connection) -> list[dict[str, Any]]:
+            rows = c.execute(
+                select(groups)
+                .where(groups.c.update_id.in_(update_ids), groups.c.state == TRAINED)
+                .where(groups.c.quarantined.is_(None))
+                .order_by(groups.c.group_id)
+            )
+            return [dict(row._mapping) for row in rows]
+
+        return await self._database.run(statements)
+
     async def quarantine(self, version: str, update_id: int | None) -> int:
         """Mark what trained a version that was taken back, and what it has sampled itself.
 

@@ -19,19 +19,28 @@ class TrainSection(Section):
     enabled: bool = True
     """Train at all. Off: sampling and entropy go on, nothing is learned."""
     groups_per_update: int = Field(8, ge=1)
-    """Groups that make one update."""
+    """Groups that make one update, and one step of the optimiser."""
     interval_s: float = Field(0.0, ge=0)
     """Train at least this often if any group is pending; 0: only when enough are."""
+    rebase_every: int = Field(0, ge=0)
+    """After this many versions on top of each other, start again at v0 and train on the groups of
+    all of them and the new ones, step by step: what went wrong on the way is left behind. 0: never.
+    Their samples are older than max_staleness allows elsewhere; importance_sampling_cap bounds what
+    that can do. An adapter that was imported is left behind too."""
     max_staleness: int = Field(2, ge=0)
     """Groups whose samples are more versions old than this are not trained on."""
     reward: Literal["prob", "logprob", "loo", "majority", "random"] = "prob"
     """Reward of a sample from its cluster. "prob" is EMPO; "random" is a control."""
     empty_reward: float = -0.5
     """Reward of a sample without an answer."""
+    copies_are_answers: bool = False
+    """Reward an answer that only repeats the question like any other. Off: it gets none. An answer
+    of one or two words, and one that picks from what the question offers, is never a copy."""
     scale_advantages: Literal["none", "group", "batch"] = "none"
     """Divide advantages by a standard deviation? "none" protects rare answers."""
-    loss_type: Literal["dr_grpo", "dapo"] = "dr_grpo"
-    """How token losses are added up."""
+    loss_type: Literal["dr_grpo", "dapo", "grpo", "gspo"] = "dr_grpo"
+    """How token losses are added up. "gspo" takes the ratio and its clips of whole samples, and
+    wants an epsilon about a thousand times smaller."""
     epsilon: float = Field(0.2, gt=0, lt=1)
     """Lower clip of the probability ratio."""
     epsilon_high: float = Field(0.28, gt=0)
@@ -54,6 +63,9 @@ class TrainSection(Section):
     """LoRA scale: the update is multiplied by alpha / rank."""
     micro_batch_tokens: int = Field(4096, ge=64)
     """Tokens (padding included) that go through the model at once."""
+    gradient_checkpointing: bool = False
+    """Compute each layer again in the backward pass instead of keeping its numbers: less memory,
+    about a third slower."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where the trainer runs."""
     threads: int = Field(0, ge=0)

@@ -244,8 +244,9 @@ class Updates:
         if candidate is None:
             source = self._data_dir.update(update_id) / "adapter"
             num_groups = result.metrics.groups - result.metrics.groups_without_signal
+            before = 0 if self._training.started_at_v0(update_id) else parent.trained_groups
             candidate = await self._registry.publish(
-                source, parent.version, update_id, parent.trained_groups + num_groups
+                source, parent.version, update_id, before + num_groups
             )
         elif candidate.state is not AdapterState.CANDIDATE:
             return UpdateState.PUBLISHED, GroupState.TRAINED, candidate.version, None
