@@ -95,18 +95,22 @@ class GroupStore:
     ) -> list[dict[str, Any]]:
         """Lease up to `count` of the oldest pending groups that `versions` sampled.
 
-        PENDING -> LEASED. Pending groups of any other version are too old: PENDING -> DISCARDED.
+        PENDING -> LEASED. Pending groups of any other version are too old, and what was quarantined
+        while a job held it must not be trained on again: PENDING -> DISCARDED.
         """
 
         def statements(c: Connection) -> list[dict[str, Any]]:
             c.execute(
                 update(groups)
-                .where(groups.c.state == PENDING, groups.c.version.not_in(versions))
+                .where(
+                    groups.c.state == PENDING,
+                    groups.c.version.not_in(versions) | groups.c.quarantined.is_not(None),
+                )
                 .values(state=DISCARDED)
             )
             rows = c.execute(
                 select(groups)
-                .where(groups.c.state == PENDING, groups.c.quarantined.is_(None))
+                .where(groups.c.state == PENDING)
                 .order_by(groups.c.group_id)
                 .limit(count)
             ).all()

@@ -27,7 +27,7 @@ from empo_serve.engine.drafts import Drafts
 from empo_serve.engine.draw import draw
 from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
-from empo_serve.errors import EngineError, ScorerError
+from empo_serve.errors import AdapterError, EngineError, ScorerError
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.canary import Canary
 from empo_serve.pipeline.prefixes import Prefixes
@@ -226,7 +226,7 @@ class Pipeline:
                 self.on_admitted()
         try:
             await self._canary.compare(group)
-        except (EngineError, ScorerError) as e:
+        except (AdapterError, EngineError, ScorerError) as e:
             # The group is kept; only the canary is not compared on it.
             self._metrics.dropped.labels(stage="canary", reason="not_compared").inc()
             log.warning("query %s is not compared: %s", query.query_id, e)

@@ -201,6 +201,17 @@ async def test_a_version_that_is_taken_back_quarantines_what_taught_it_and_what_
     assert [row["query_id"] for row in claimed] == ["q-2", "q-3"]
 
 
+async def test_what_is_quarantined_while_a_job_holds_it_is_not_trained_on_when_the_job_fails(
+    store: GroupStore,
+) -> None:
+    await store.put(group(0), SCORE, BandDecision.ADMITTED)
+    await store.claim(1, 1, ["v0"])
+    assert await store.quarantine("v0", None) == 1
+    await store.requeue(1, max_attempts=3)
+    assert await store.claim(2, 9, ["v0"]) == []
+    assert await states(store) == {"DISCARDED": 1}
+
+
 async def test_an_imported_version_that_is_taken_back_taught_itself_from_no_row(
     store: GroupStore,
 ) -> None:
