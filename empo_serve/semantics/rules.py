@@ -22,15 +22,20 @@ from empo_serve.semantics.dates import (
     same_decade,
     years_in_digits,
 )
+from empo_serve.semantics.echo import asked_stems
+from empo_serve.semantics.equations import as_interval, numbers
 from empo_serve.semantics.extract import extract_answer
+from empo_serve.semantics.gloss import without_gloss
 from empo_serve.semantics.lists import list_items, same_items
 from empo_serve.semantics.math_workers import MathWorkers
 from empo_serve.semantics.names import only_name, same_name
-from empo_serve.semantics.normalize import has_signs, looks_like_math, normalize
+from empo_serve.semantics.normalize import has_signs, is_one_word, looks_like_math, normalize
 from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity, same_quantity
 from empo_serve.semantics.numerals import foreign_number
 from empo_serve.semantics.phrases import same_phrase
 from empo_serve.semantics.questions import (
+    asks_how_many,
+    asks_when,
     fold_word,
     is_open,
     options,
@@ -41,18 +46,17 @@ from empo_serve.semantics.questions import (
 from empo_serve.semantics.slots import fills_slot
 
 _SHORT = 3  # words
-_TIME_QUESTION = re.compile(
-    r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century)\b", re.I
-)
-_COUNT_QUESTION = re.compile(r"\bhow many\b|\bnumber of\b", re.I)
 _NONE = re.compile(
     r"(?:there (?:are|is|were|was) )?(?:none|no \w+|not (?:a single )?one|nobody|no one|zero|nil)"
     r"(?: of (?:them|the \w+|those)| at all| \w+)*[.!]?",
     re.I,
 )
 _NOBODY = re.compile(
-    r"(?:nobody|no[ -]one|none of them|none)\b(?!.*\b(?:but|except|other)\b)", re.I
+    r"(?:according to [^,]*, |there (?:was|is|were|are) )?(?:nobody|no[ -]one|none of them|none"
+    r"|not (?:a single (?:one|person|soul)|one person|anyone))\b(?!.*\b(?:but|except|other)\b)",
+    re.I,
 )
+_WHO = frozenset(words("he she him her they them"))
 _STOP = frozenset(
     words(
         "the a an is are was were be been it its this that there they he she him his her of"
@@ -67,13 +71,14 @@ class Reading:
 
     def __init__(self, question: str, answer: str) -> None:
         self.question = question
-        self.text = extract_answer(question, answer)
+        text = extract_answer(question, answer)
+        self.text = text if is_open(question) else without_gloss(text)
         self.key = normalize(self.text)
 
     @cached_property
     def quantity(self) -> Quantity | None:
         """The number that the answer is, or the only one that it brings."""
-        if _NONE.fullmatch(self.text) and _COUNT_QUESTION.search(self.question[-4000:]):
+        if _NONE.fullmatch(self.text) and asks_how_many(self.question):
             return Quantity(Fraction(0), "")
         text = years_in_digits(self.text) if asks_when(self.question) else self.text
         whole = parse_quantity(text)
@@ -117,7 +122,18 @@ class Reading:
 
     @cached_property
     def items(self) -> tuple[str, ...]:
-        return list_items(self.text)
+        asked = asked_stems(self.question)
+        return () if is_open(self.question) else list_items(self.text, asked)
+
+    @cached_property
+    def numbers(self) -> tuple[Fraction, ...]:
+        """The numbers that the answer enumerates, if it does nothing else."""
+        enumerated = numbers(self.text)
+        if enumerated or self.is_math or len(self.items) < 2 or self.text.startswith("("):
+            return enumerated
+        found = [parse_quantity(item) for item in self.items]
+        values = tuple(q.value for q in found if q and not q.unit)
+        return values if len(values) == len(found) else ()
 
     @cached_property
     def is_math(self) -> bool:
@@ -130,6 +146,10 @@ class Reading:
         return tuple(w for w in self._folded if w not in asked and w not in _STOP)
 
     @cached_property
+    def pronouns(self) -> list[str]:
+        return [w for w in words(self.key) if w in _WHO] if is_open(self.question) else []
+
+    @cached_property
     def echo(self) -> tuple[str, ...]:
         """Words that the question has too."""
         asked = question_words(self.question)
@@ -138,11 +158,6 @@ class Reading:
     @cached_property
     def _folded(self) -> list[str]:
         return [fold_word(w) for w in words(self.key)]
-
-
-@lru_cache(maxsize=256)
-def asks_when(question: str) -> bool:
-    return bool(_TIME_QUESTION.search(question[-4000:]))
 
 
 read = lru_cache(maxsize=1024)(Reading)
@@ -165,7 +180,7 @@ class RulesEquivalence:
             one, other = read(question, min(a, b)), read(question, max(a, b))
             verdict = compare(one, other)
             if verdict.same is None and _is_for_math(one, other):
-                mathematics.append((i, (one.text, other.text)))
+                mathematics.append((i, (as_interval(one.text), as_interval(other.text))))
             verdicts.append(verdict)
         if mathematics:
             results = self._math.same([texts for _, texts in mathematics])
@@ -183,6 +198,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(False, "empty")
     if a.key and a.key == b.key:
         return Verdict(True, "exact")
+    if is_one_word(a.key, b.key):
+        return Verdict(True, "spelling")
     offered = options(a.question)
     if a.text in offered and b.text in offered:
         return Verdict(False, "option")
@@ -200,27 +217,37 @@ def compare(a: Reading, b: Reading) -> Verdict:
     named = _same_calendar(a, b)
     if named is not None:
         return Verdict(named, "date_time")
+    if a.numbers and b.numbers:
+        is_ordered = wants_order(a.question)
+        one, other = (x.numbers if is_ordered else tuple(sorted(set(x.numbers))) for x in (a, b))
+        return Verdict(one == other, "list")
     if a.quantity and b.quantity and (a.is_quantity or b.is_quantity):
         equal = same_quantity(a.quantity, b.quantity, a.question)
         if equal is not None:
             return Verdict(equal, "number")
-    if not (a.is_math or b.is_math) and len(a.items) > 1 and len(b.items) > 1:
+    is_formal = a.is_math or b.is_math
+    if not is_formal and len(a.items) > 1 and len(b.items) > 1:
         is_same = same_items(a.question, a.items, b.items, wants_order(a.question))
         return Verdict(is_same, "list")
     if _same_only_name(a, b):
         return Verdict(True, "name")
     if same_phrase(a.question, a.text, b.text):
         return Verdict(True, "phrase")
-    if not is_open(a.question) and fills_slot(a.question, a.text, b.text):
+    if not (is_formal or is_open(a.question)) and fills_slot(a.question, a.text, b.text):
         return Verdict(True, "slot")
-    if a.is_math or b.is_math or a.is_quantity or b.is_quantity:
+    if is_formal or a.is_quantity or b.is_quantity:
         return Verdict(None, "undecided")
     if has_signs(a.key) or has_signs(b.key):
         is_same = is_alias(a.question, a.text, b.text)
         return Verdict(True, "name") if is_same else Verdict(None, "undecided")
     if same_name(a.question, a.text, b.text):
         return Verdict(True, "name")
-    if a.content and a.content == b.content and _is_part(a.echo, b.echo):
+    if (
+        a.content
+        and a.content == b.content
+        and a.pronouns == b.pronouns
+        and _is_part(a.echo, b.echo)
+    ):
         return Verdict(True, "echo")
     changes = same_change(a.question, a.text, b.text)
     if changes is not None:
