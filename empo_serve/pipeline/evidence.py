@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from empo_serve.semantics.sentences import is_chatter, is_refusal, split_sentences
+from empo_serve.semantics.sentences import split_sentences
+from empo_serve.semantics.speaker import is_chatter, is_refusal
 
 
 @dataclass(frozen=True, slots=True)
