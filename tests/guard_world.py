@@ -35,6 +35,7 @@ class GuardWorld:
     """v0 .. vN in a chain, update N made version N; the last is live unless told otherwise."""
 
     pinned = None
+    canary = None
 
     def __init__(self, database: Database, **settings: Any) -> None:
         self.database = database

@@ -142,7 +142,7 @@ def test_those_whom_the_question_names_are_told_apart(question: str, a: str, b: 
         (
             "What should you do before crossing?",
             "Make sure that no car is coming from either side.",
-            "You should look left and right for cars.",
+            "You should look left and right first.",
         ),
         (
             "Why did he miss the train?",
