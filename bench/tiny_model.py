@@ -1,11 +1,12 @@
 """A model that the bench trains itself within a minute, and the small world that it half knows.
 
 The world has made-up countries, each with a capital and a river. The model is taught them by an
-unreliable teacher, who names the right one with a probability of 0.3 to 0.8, one certain wrong one
-nearly as often (for some countries more often), and else mumbles one of a few filler words. A
-model that is trained on such lessons answers in the same proportions. So what there is to win is
-known: a model that only says what it finds likeliest has the accuracy of the majority, and what
-it has to learn for that (mumble less, be decided) is the same for questions never trained on.
+unreliable teacher, who for most questions says the right name with a probability of 0.3 to 0.8,
+now and then a wrong one, and else mumbles a filler word; of a few facts the teacher is convinced
+of a wrong name. A model trained on such lessons answers in the same proportions. So what
+there is to win is known: a model that only says what it finds likeliest has the accuracy of the
+majority, and what it has to learn for that (do not mumble) is the same for questions that it is
+never trained on.
 
     python bench/tiny_model.py DIRECTORY        # writes a Hugging Face directory and prompts.jsonl
 """
@@ -26,7 +27,11 @@ from empo_serve.demo.traffic import Prompt
 
 NUM_COUNTRIES = 64
 NUM_NAMES = 24  # capitals, and as many rivers; several countries share one
-FILLERS = ("Hmm", "Somewhere", "Nowhere", "Anything", "Whatever", "Who")
+# fmt: off
+FILLERS = ("Hmm", "Somewhere", "Nowhere", "Anything", "Whatever", "Who", "Elsewhere", "Something",
+           "Nobody", "Somebody", "Everywhere", "Ask")
+# fmt: on
+CONFUSED = 0.15  # share of the facts whose wrong answer is the teacher's favourite
 TEMPLATES = {  # of the same number of words, so that lessons need no padding
     "capitals": "What is the capital of {} ?",
     "rivers": "What is the river of {} ?",
@@ -36,7 +41,7 @@ CHAT_TEMPLATE = (
     "<s>{% for message in messages %} <{{ message['role'] }}> {{ message['content'] }}"
     "{% endfor %}{% if add_generation_prompt %} <assistant>{% endif %}"
 )
-STEPS, BATCH, LEARNING_RATE = 150, 256, 3e-3
+STEPS, LEARNING_RATE = 250, 3e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,11 @@ def world(seed: int = 0) -> list[Fact]:
 
 def _fact(rng: random.Random, domain: str, country: str, names: Sequence[str]) -> Fact:
     right, wrong, *others = rng.sample(names, 4)
-    p_right = rng.uniform(0.3, 0.8)
-    mumbled = rng.uniform(0.15, 0.4) * (1 - p_right)
-    p_other = 0.15 * (1 - p_right)
-    answers = {right: p_right, wrong: 1 - p_right - mumbled - p_other}
-    answers |= {other: p_other / len(others) for other in others}
-    answers |= {filler: mumbled / len(FILLERS) for filler in FILLERS}
+    often = rng.uniform(0.3, 0.8)
+    first, second = (wrong, right) if rng.random() < CONFUSED else (right, wrong)
+    answers = {first: often, second: 0.2 * (1 - often)}
+    answers |= {other: 0.1 / len(others) * (1 - often) for other in others}
+    answers |= {filler: 0.7 / len(FILLERS) * (1 - often) for filler in FILLERS}
     question = TEMPLATES[domain].format(country)
     return Fact(f"{domain}-{country.lower()}", domain, question, right, answers)
 
@@ -117,14 +121,13 @@ def save_tiny_model(directory: Path, facts: Sequence[Fact]) -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=STEPS)
     generator = torch.Generator().manual_seed(0)
+    end = torch.full((len(facts),), tokenizer.eos_token_id)
     for _ in range(STEPS):
-        chosen = torch.randint(len(facts), (BATCH,), generator=generator)
-        said = torch.multinomial(lessons[chosen], 1, generator=generator)
-        end = torch.full_like(said, tokenizer.eos_token_id)
+        said = torch.multinomial(lessons, 1, generator=generator)
         # The last two: what is said, and that it ends there.
-        logits = model(input_ids=torch.cat([prompts[chosen], said], 1), logits_to_keep=2).logits
-        loss = torch.nn.functional.cross_entropy(logits[:, 0], lessons[chosen])
-        loss = loss + torch.nn.functional.cross_entropy(logits[:, 1], end[:, 0])
+        logits = model(input_ids=torch.cat([prompts, said], 1), logits_to_keep=2).logits
+        loss = torch.nn.functional.cross_entropy(logits[:, 0], lessons)
+        loss = loss + torch.nn.functional.cross_entropy(logits[:, 1], end)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
