@@ -116,6 +116,9 @@ def tiny_world(folder: Path) -> World:
 class Run:
     """One seed and one arm, from the start of the server to the line in the results."""
 
+    empo_serve: Sequence[str] = (sys.executable, "-m", "empo_serve")
+    num_samples: int | None = None  # of each question that is measured; None: as in training
+
     def __init__(
         self, world: World, seed: int, arm: str, updates: int, folder: Path, extra: Sequence[str]
     ) -> None:
@@ -124,16 +127,16 @@ class Run:
             *world.settings,
             f"model.path={world.model}",
             f"train.seed={seed}",
-            f"train.reward={'prob' if arm == 'none' else arm}",
+            f"train.reward={arm if arm in ARMS[1:] else 'prob'}",
             *extra,
         ]
         config, self.settings = settle(folder, settings)
         self._arm, self._seed = arm, seed
         self._updates = 0 if arm == "none" else updates
-        self._wanted_groups = config.train.groups_per_update
-        self._server = ServeProcess(config, self.settings, folder / "server.log")
-        sampling = config.sampling
-        self._client = Client(self._server.url, sampling.max_tokens, sampling.num_generations)
+        log = folder / "server.log"
+        self._server = ServeProcess(config, self.settings, log, self.empo_serve)
+        num_samples = self.num_samples or config.sampling.num_generations
+        self._client = Client(self._server.url, config.sampling.max_tokens, num_samples)
         self._watch = Watch(self._server.admin_url, lambda _: None)
         self._split = split(world.prompts, seed)
         self._cross = stratified(salted(world.cross, seed), world.max_cross)
@@ -178,15 +181,15 @@ class Run:
 
     async def _learn(self) -> str:
         """Play traffic until the updates are done; returns why it ended."""
-        middle = self._updates // 2
         while (done := self._done()) < self._updates:
             if not await self._next_update():
                 return f"no update for {IDLE_S:.0f} s: nothing is left in the band"
             failed = [u.error for u in self._watch.updates.values() if u.state == "FAILED"]
             if len(failed) > 2:
                 raise RuntimeError(f"updates fail: {failed[-1]}")
-            if done < middle <= self._done() and middle:
+            if done < self._updates // 2 <= self._done():
                 await self._measure(self._done(), cross=False)
+                await self._learning("resume")
             say(f"  update {self._done()} of {self._updates}: {self._watch.live} is live")
         if self._updates:
             await self._measure(self._done(), cross=True)
@@ -224,16 +227,14 @@ class Run:
             yield from rng.sample(self._split.traffic, len(self._split.traffic))
 
     async def _measure(self, updates: int, cross: bool) -> None:
-        """Measure the live version; meanwhile nothing is learned, and so nothing is swapped."""
+        """Measure the live version; the prompts of each set under their ids without the salt."""
         version = self._watch.live
         sets = {"heldout": self._split.heldout} | ({"cross": self._cross} if cross else {})
-        await self._learning("pause")
         entry: dict[str, Any] = {"version": version, "updates": updates}
         with self._timed("measuring"):
             for name, prompts in sets.items():
                 measured = await measure(self._client, version, prompts, lambda: None)
                 entry[name] = {i.partition(":")[2]: values(m) for i, m in measured.items()}
-        await self._learning("resume")
         self._versions.append(entry)
 
     async def _learning(self, action: str) -> None:

@@ -23,10 +23,20 @@ LAST_LINES = 15
 
 
 class ServeProcess:
-    """Starts, watches and stops one `empo-serve serve`. Its output goes to `log`."""
+    """Starts, watches and stops one `empo-serve serve`. Its output goes to `log`.
 
-    def __init__(self, config: Config, settings: Sequence[str], log: Path) -> None:
+    `empo_serve` is the command that takes `serve` and its options.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        settings: Sequence[str],
+        log: Path,
+        empo_serve: Sequence[str] = (sys.executable, "-m", "empo_serve"),
+    ) -> None:
         self.config = config
+        self._empo_serve = empo_serve
         self.log = log
         self._settings = settings
         self._child: ChildProcess | None = None
@@ -39,7 +49,7 @@ class ServeProcess:
 
         Raises StartupError, with the last lines of the log, if it ends first.
         """
-        command = [sys.executable, "-m", "empo_serve", "serve", "--config", str(CONFIG_FILE)]
+        command = [*self._empo_serve, "serve", "--config", str(CONFIG_FILE)]
         for setting in self._settings:
             command += ["--set", setting]
         self.log.unlink(missing_ok=True)
