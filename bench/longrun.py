@@ -2,14 +2,14 @@
 
     python bench/longrun.py RESULTS [--updates 200] [--arms off on] [--report]
 
-The tiny model (tiny_model.py), 16 questions as traffic, a high learning rate: what every server
+The tiny model (tiny_model.py), 32 questions as traffic, a high learning rate: what every server
 comes to that runs for ever while its users go on asking the same. "off" is learning without gate,
 guards and limit on repeated prompts; "on" is the same with all of them at their defaults.
 
 Real are the server and its HTTP, vLLM, traffic through the OpenAI client, rewards, band, jobs,
 swaps, guards and gate. Not real is the trainer's process: the server of this bench calls the
-trainer within itself, since 200 starts of Python and torch would take most of an hour. An update
-is a turn; where learning has stopped, a turn is as much traffic as makes one at the start.
+trainer within itself, since 200 starts of Python and torch would take most of an hour. A turn is
+an update; once none comes of many rounds of the traffic, a turn is one round.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import json
 import shutil
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +28,9 @@ from longrun_report import report
 
 from empo_serve.errors import EmpoError
 
-NUM_TRAFFIC = 16
 MEASURE_EVERY = 10  # turns
-TURN = 4 * NUM_TRAFFIC  # questions, after which a turn ends without an update
-SETTINGS = (
-    "train.groups_per_update=8",
-    "train.learning_rate=1e-2",
-    "train.rank=4",
-    "train.alpha=8",
-    "train.beta=0.01",
-)
+MAX_ROUNDS = 8  # of the traffic, for an update to come
+SETTINGS = ("train.beta=0.01",)
 OFF = ("gate.enabled=false", "guards.enabled=false", "train.max_repeats=0")
 ON = ("gate.enabled=true",)
 
@@ -50,30 +42,32 @@ class LongRun(Run):
     num_samples = 16
 
     async def _learn(self) -> str:
-        self._split = replace(self._split, traffic=self._split.traffic[:NUM_TRAFFIC])
+        rounds = MAX_ROUNDS
         for turn in range(self._updates + 1):
             if turn % MEASURE_EVERY == 0:
                 await self._measure(turn, cross=False)
                 accuracy = mean_accuracy(self._versions[-1])
                 say(f"  turn {turn}: {self._watch.live}, sampled accuracy {accuracy:.3f}")
             if turn < self._updates:
-                await self._turn()
+                rounds = MAX_ROUNDS if await self._turn(rounds) else 1
         status = (await self._watch.status())["learning"]
         return str(status.get("summary", "all turns are done"))
 
-    async def _turn(self) -> None:
-        done = len(self._watch.updates)
-        for _ in range(TURN // BATCH):
+    async def _turn(self, rounds: int) -> bool:
+        """Traffic until an update has ended. False: none came in so many rounds."""
+        before = len(self._watch.updates)
+        for _ in range(rounds * len(self._split.traffic) // BATCH):
             prompts = [next(self._order) for _ in range(BATCH)]
             await asyncio.gather(*(self._client.ask(p, stream=False, learn=True) for p in prompts))
             while (await self._watch.status())["queue"]:
                 await asyncio.sleep(0.05)
             await self._watch.poll()
-            if len(self._watch.updates) > done:
+            if len(self._watch.updates) > before:
                 break
         while self._watch.is_training:
             await asyncio.sleep(0.05)
             await self._watch.poll()
+        return len(self._watch.updates) > before
 
 
 def mean_accuracy(entry: dict[str, Any]) -> float:
