@@ -23,8 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from loop import BATCH, Run, World, read_runs, say, tiny_world
 from longrun_report import report
+from loop import BATCH, Run, World, read_runs, say, tiny_world
 
 from empo_serve.errors import EmpoError
 
@@ -59,8 +59,11 @@ class LongRun(Run):
         for _ in range(rounds * len(self._split.traffic) // BATCH):
             prompts = [next(self._order) for _ in range(BATCH)]
             await asyncio.gather(*(self._client.ask(p, stream=False, learn=True) for p in prompts))
-            while (await self._watch.status())["queue"]:
+            status = await self._watch.status()
+            # A guard that pauses learning keeps what waits waiting.
+            while status["queue"] and not status["learning"]["paused"]:
                 await asyncio.sleep(0.05)
+                status = await self._watch.status()
             await self._watch.poll()
             if len(self._watch.updates) > before:
                 break

@@ -1,6 +1,6 @@
 """Whole learning loops on a real server, against controls: does EMPO improve what is served?
 
-    python bench/loop.py RESULTS [--seeds 0 1 2] [--arms none prob noise random majority] [--updates 10]
+    python bench/loop.py RESULTS [--seeds 0 1 2] [--arms none prob noise random majority]
     python bench/loop.py RESULTS --tiny          # a model that the bench trains itself first
     python bench/loop.py RESULTS --report        # only the table and the plots of what is there
 
