@@ -67,7 +67,6 @@ SETTINGS = (
     "gate.enabled=false",
     # Twice the demo's: chosen on other seeds than those that are reported.
     "train.learning_rate=2e-3",
-    "train.groups_per_update=16",
     # Accuracies do not depend on how fast this machine is: nothing may time out on a busy one.
     "engine.stall_timeout_s=600",
     "engine.startup_timeout_s=1200",
