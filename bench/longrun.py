@@ -2,7 +2,7 @@
 
     python bench/longrun.py RESULTS [--updates 200] [--arms off on] [--report]
 
-The tiny model (tiny_model.py), 32 questions as traffic, a high learning rate: what every server
+The tiny model (tiny_model.py), 8 questions as traffic, a high learning rate: what every server
 comes to that runs for ever while its users go on asking the same. "off" is learning without gate,
 guards and limit on repeated prompts; "on" is the same with all of them at their defaults.
 
@@ -20,6 +20,7 @@ import json
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ from loop import BATCH, Run, World, read_runs, say, tiny_world
 
 from empo_serve.errors import EmpoError
 
+NUM_PROMPTS = 8  # questions of the traffic
 MEASURE_EVERY = 10  # turns
 MAX_ROUNDS = 8  # of the traffic, for an update to come
-SETTINGS = ("train.beta=0.01",)
+SETTINGS = ("train.beta=0.01", "train.groups_per_update=8")
 OFF = ("gate.enabled=false", "guards.enabled=false", "train.max_repeats=0")
 ON = ("gate.enabled=true",)
 
@@ -38,10 +40,13 @@ ON = ("gate.enabled=true",)
 class LongRun(Run):
     """`arm` is "off" or "on"."""
 
+    num_prompts = NUM_PROMPTS
+
     empo_serve = (sys.executable, __file__, "--empo-serve")
     num_samples = 16
 
     async def _learn(self) -> str:
+        self._split = replace(self._split, traffic=self._split.traffic[: self.num_prompts])
         rounds = MAX_ROUNDS
         for turn in range(self._updates + 1):
             if turn % MEASURE_EVERY == 0:
@@ -107,6 +112,7 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--updates", type=int, default=200)
     parser.add_argument("--arms", nargs="+", choices=("off", "on"), default=["off", "on"])
+    parser.add_argument("--prompts", type=int, default=NUM_PROMPTS, help="questions as traffic")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", action="append", default=[], help="more settings, for all arms")
     parser.add_argument("--report", action="store_true", help="run nothing")
@@ -116,6 +122,7 @@ def main() -> None:
     have = {r["arm"] for r in read_runs(file)}
     arms = [] if options.report else [arm for arm in options.arms if arm not in have]
     world = tiny_world(options.results) if arms else None
+    LongRun.num_prompts = options.prompts
     for arm in arms:
         assert isinstance(world, World)
         say(arm)

@@ -22,9 +22,9 @@ from empo_serve.demo.traffic import Prompt, Split
 sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 from loop import TINY_SETTINGS, World, split, tiny_world
 
-pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.vllm, pytest.mark.slow, pytest.mark.timeout(1200)]
 
-NUM_VERSIONS = 4
+NUM_VERSIONS = 3
 ROUNDS = 60  # of the traffic at most; about one update in each
 
 
