@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from empo_serve.config import SemanticsSection
+from empo_serve.errors import ScorerError
 from empo_serve.semantics.scorer import Scorer
 
 ANSWERS = {
@@ -41,15 +42,20 @@ def hostile(section: SemanticsSection) -> None:
         for number, (name, answer) in enumerate(ANSWERS.items(), start=2):
             group = [answer, answer + " ", "x" + answer, "$" + answer + "+0$", "4"]
             started = time.perf_counter()
-            score = scorer.score_completions("What is it?", group, [False] * len(group))
+            try:
+                score = scorer.score_completions("What is it?", group, [False] * len(group))
+                outcome = f"{score.num_clusters} clusters"
+            except ScorerError:
+                outcome = "not scored"
             seconds = time.perf_counter() - started
-            pair = (rf"$(x+{number})^2$", rf"$x^2+{2 * number}x+{number**2}$")
-            verdict = scorer.equivalence.same("Expand.", [pair])[0]
+            # An equation, which nothing but a worker reads.
+            pair = (f"$x^2+y^2={number}$", f"$y^2+x^2={number}$")
+            verdict = scorer.equivalence.same("Which circle?", [pair])[0]
             slowest = max(slowest, seconds)
             if not verdict.same:
                 dead.append(name)
             print(
-                f"  {name:24} {seconds:6.2f} s, {score.num_clusters} clusters, "
+                f"  {name:24} {seconds:6.2f} s, {outcome}, "
                 f"pool {'alive' if verdict.same else f'DEAD ({verdict})'}"
             )
     finally:

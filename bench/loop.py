@@ -16,8 +16,8 @@ says which half of the questions is traffic and which is held out, the order of 
               penalty does by itself, mostly for answers that are cut at the token limit
     majority  1 in a largest cluster, 0 elsewhere
 
-The gate is off in all arms: it would refuse what chance makes, and the arms would no longer have
-the same number of updates.
+Gate and guards are off in all arms: they would stop what chance makes, and the arms would no
+longer have the same number of updates.
 
 Traffic comes as fast as samples are drawn of it, and stops while an update is trained, so that
 what is trained on was sampled from the version that is trained further. RESULTS/runs.jsonl gets
@@ -65,6 +65,7 @@ IDLE_S = 240.0  # traffic for so long and no update: nothing is left in the band
 ENDED = (UpdateState.PUBLISHED, UpdateState.REJECTED)
 SETTINGS = (
     "gate.enabled=false",
+    "guards.enabled=false",
     # Twice the demo's: chosen on other seeds than those that are reported.
     "train.learning_rate=2e-3",
     # Accuracies do not depend on how fast this machine is: nothing may time out on a busy one.
@@ -148,7 +149,7 @@ class Run:
         self._arm, self._seed = arm, seed
         self._updates = 0 if arm == "none" else updates
         log = folder / "server.log"
-        self._server = ServeProcess(config, self.settings, log, self.empo_serve)
+        self._server = ServeProcess(config, self.settings, log, empo_serve=self.empo_serve)
         num_samples = self.num_samples or config.sampling.num_generations
         self._client = Client(self._server.url, config.sampling.max_tokens, num_samples)
         self._watch = Watch(self._server.admin_url, lambda _: None)

@@ -16,7 +16,7 @@ from prometheus_client import (
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from empo_serve.types import BandDecision, GroupState, UpdateState
+from empo_serve.types import BandDecision, GroupState, Guard, UpdateState
 
 # A second series per counter that says when it was made: nobody asks for it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -195,6 +195,16 @@ class Metrics:
             "empo_learning_paused", "1 while learning is paused", registry=r
         )
 
+        self.guard_tripped = Gauge(
+            "empo_guard_tripped",
+            "1 while learning is paused by this guard",
+            ["guard"],
+            registry=r,
+        )
+        self.guard_trips = Counter(
+            "empo_guard_trips_total", "Times that a guard paused learning", ["guard"], registry=r
+        )
+
         # Adapters and engine.
         self.adapter_version_info = Gauge(
             "empo_adapter_version_info",
@@ -229,6 +239,24 @@ class Metrics:
         self.gate_checks = Counter(
             "empo_gate_checks_total", "Gate checks by outcome", ["check", "outcome"], registry=r
         )
+        self.canaries = Counter(
+            "empo_canaries_total",
+            "Canaries by how they ended (promoted, rolled_back, ended by an operator)",
+            ["outcome"],
+            registry=r,
+        )
+        self.canary_requests = Counter(
+            "empo_canary_requests_total",
+            "User requests while a canary is out, by who answered (canary, live)",
+            ["arm"],
+            registry=r,
+        )
+        self.feedback = Counter(
+            "empo_feedback_total",
+            "Ratings of answers by users (up, down, neutral)",
+            ["rating"],
+            registry=r,
+        )
         self.engine_up = Gauge("empo_engine_up", "1 while the engine answers", registry=r)
         self.engine_restarts = Counter(
             "empo_engine_restarts_total", "Restarts of the managed engine", registry=r
@@ -262,12 +290,24 @@ class Metrics:
             ("sample", "budget"),
             ("score", "not_scored"),
             ("learn", "error"),
+            ("train", "repeated"),
+            ("train", "heldout"),
+            ("canary", "not_compared"),
         ):
             self.dropped.labels(stage=stage, reason=reason)
+        for outcome in ("promoted", "rolled_back", "ended"):
+            self.canaries.labels(outcome=outcome)
+        for arm in ("canary", "live"):
+            self.canary_requests.labels(arm=arm)
+        for rating in ("up", "down", "neutral"):
+            self.feedback.labels(rating=rating)
         for outcome in ("same", "different", "unusable", "failed"):
             self.judge_pairs.labels(outcome=outcome)
         for decision in BandDecision:
             self.band_decisions.labels(decision=decision.value)
+        for guard in Guard:
+            self.guard_tripped.labels(guard=guard.value)
+            self.guard_trips.labels(guard=guard.value)
         for group_state in GroupState:
             self.buffer_rows.labels(state=group_state.value)
         for update_state in UpdateState:

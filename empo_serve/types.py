@@ -33,10 +33,11 @@ class AdapterState(StrEnum):
     """Life of an adapter version."""
 
     CANDIDATE = "CANDIDATE"  # published, gets no traffic
-    LIVE = "LIVE"  # CANDIDATE | RETIRED | ROLLED_BACK -> LIVE: answers users
+    CANARY = "CANARY"  # CANDIDATE -> CANARY: answers a share of the users, and may go back
+    LIVE = "LIVE"  # CANDIDATE | CANARY | RETIRED | ROLLED_BACK -> LIVE: answers users
     RETIRED = "RETIRED"  # LIVE -> RETIRED: a newer version took over
     REJECTED = "REJECTED"  # CANDIDATE -> REJECTED: the gate refused it
-    ROLLED_BACK = "ROLLED_BACK"  # LIVE -> ROLLED_BACK: an operator or a guard took it back
+    ROLLED_BACK = "ROLLED_BACK"  # LIVE | CANARY -> ROLLED_BACK: an operator or a guard took it back
 
 
 class UpdateState(StrEnum):
@@ -47,6 +48,24 @@ class UpdateState(StrEnum):
     REJECTED = "REJECTED"  # TRAINING -> REJECTED: its adapter did not pass the gate
     SKIPPED = "SKIPPED"  # TRAINING -> SKIPPED: no group in it had a signal
     FAILED = "FAILED"  # TRAINING -> FAILED: the trainer crashed; the rows went back
+
+
+class Guard(StrEnum):
+    """What can pause learning."""
+
+    UNANIMITY = "unanimity"  # hardly a group has more than one meaning any more
+    EXHAUSTION = "exhaustion"  # few groups disagree, and the updates grow rough
+    CONSTANT_ANSWER = "constant_answer"  # one answer to different prompts
+    ANSWER_LENGTH = "answer_length"
+    REFUSALS = "refusals"
+    NO_ANSWERS = "no_answers"
+    TRUNCATION = "truncation"
+    TOKEN_ENTROPY = "token_entropy"
+    KL = "kl"  # too far from the base model
+    UPDATES = "updates"  # too many updates since v0
+    GRADIENT = "gradient"
+    NOT_FINITE = "not_finite"  # updates fail on NaN or infinity
+    MISMATCH = "mismatch"  # trainer and sampler do not agree on probabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +153,7 @@ class AdapterVersion:
     gate: dict[str, Any] = field(default_factory=dict)
     trained_groups: int = 0
     is_base: bool = False
+    canary: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,8 @@ class AdapterFacts:
 
 
 def check_adapter(directory: Path, expected: AdapterFacts | None = None) -> AdapterFacts:
-    """Check that a directory holds a LoRA adapter that is safe to serve. Raises AdapterError.
+    """Check that a directory holds a LoRA adapter that is safe to serve. Raises AdapterError; for
+    weights that are not acceptable its message begins with the name of the check.
 
     `expected` is the zero adapter of the base model: the same modules, the same outer dimensions.
     """
@@ -110,6 +111,48 @@ def digest(directory: Path) -> str:
         return hashlib.file_digest(f, "sha256").hexdigest()[:8]
 
 
+def largest_change(candidate: Path, parent: Path) -> float:
+    """How far two checked adapters are from doing the same: 0.0 only if they do exactly that.
+
+    Matrices are compared as they are. A layer whose B is zero does nothing, whatever its A is.
+    """
+    new, old = _layers(candidate), _layers(parent)
+    change = 0.0
+    for name in new.keys() | old.keys():
+        ours, theirs = new.get(name), old.get(name)
+        if ours is None or theirs is None:
+            change = max(change, *(_largest(b) for b in (ours or theirs or ())[1:]))
+        elif all(not b.any() for _, b in (ours, theirs)):
+            continue
+        elif any(a.shape != b.shape for a, b in zip(ours, theirs, strict=True)):
+            change = max(change, *(_largest(b) for _, b in (ours, theirs)))
+        else:
+            pairs = zip(ours, theirs, strict=True)
+            change = max(change, *(_largest(a - b) for a, b in pairs))
+    return change
+
+
+def _layers(directory: Path) -> dict[str, tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """A and scaled B of each layer."""
+    config = json.loads((directory / CONFIG).read_text(encoding="utf-8"))
+    scale = np.float32(config.get("lora_alpha", config["r"]) / config["r"])
+    with safe_open(directory / WEIGHTS, framework="numpy") as tensors:
+        values = {
+            name: np.asarray(tensors.get_tensor(name)).astype(np.float32)
+            for name in tensors.keys()  # noqa: SIM118 - not a dict
+        }
+    suffix = ".lora_A.weight"
+    layers = {}
+    for name in values:
+        if name.endswith(suffix) and (b := name.removesuffix(suffix) + ".lora_B.weight") in values:
+            layers[name.removesuffix(suffix)] = (values[name], scale * values[b])
+    return layers
+
+
+def _largest(values: np.ndarray[Any, Any]) -> float:
+    return float(np.abs(values).max(initial=0.0))
+
+
 def _check_config(path: Path) -> int:
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -129,20 +172,21 @@ def _check_config(path: Path) -> int:
 def _check_values(name: str, values: np.ndarray[Any, Any]) -> None:
     wide = values.astype(np.float32)
     if not np.isfinite(wide).all():
-        raise AdapterError(f"tensor {name} holds NaN or infinity")
+        raise AdapterError(f"weights_finite: tensor {name} holds NaN or infinity")
     if float(np.linalg.norm(wide)) > _MAX_NORM:
-        raise AdapterError(f"tensor {name} has a norm above {_MAX_NORM:g}")
+        raise AdapterError(f"weights_norm: tensor {name} has a norm above {_MAX_NORM:g}")
 
 
 def _check_modules(facts: AdapterFacts, expected: AdapterFacts) -> None:
     for name, shape in facts.shapes.items():
         reference = expected.shapes.get(name)
         if reference is None:
-            raise AdapterError(f"tensor {name} fits no linear layer of the base model")
+            raise AdapterError(f"shapes_fit: tensor {name} fits no linear layer of the base model")
         outer = 1 if name.endswith("lora_A.weight") else 0
         if shape[outer] != reference[outer]:
             raise AdapterError(
-                f"tensor {name} has shape {list(shape)}, which does not fit the base model"
+                f"shapes_fit: tensor {name} has shape {list(shape)}, which does not fit the base "
+                "model"
             )
 
 

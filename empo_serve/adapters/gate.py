@@ -1,79 +1,81 @@
-"""The first gate: what a candidate must show, through the serving engine, before it answers users.
+"""The gate: what a candidate must show, through the serving engine, before it answers users.
 
-Its files were checked when it was published. Here it answers recent queries beside its parent:
-its output must differ from its parent's (an adapter that matches no module is served as the base
-model without a word), it must not end in fewer distinct answers, nor in fewer answers at all.
+Its files were checked when it was published. Here it answers held-out queries and probes beside
+its parent, and `checks.py` judges what both said. All of it goes through the engine that users
+are served from, in the room that they leave.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from empo_serve.adapters import checks, files
+from empo_serve.adapters.checks import Check, Verdict
+from empo_serve.adapters.compare import CONCURRENT, Comparison, EntropyNorm, Score
+from empo_serve.adapters.probes import FORMAT, SAFETY, Probe
 from empo_serve.config import GateSection
 from empo_serve.engine.sampler import Sampler
+from empo_serve.errors import EngineError, EngineUnavailable
 from empo_serve.metrics import Metrics
-from empo_serve.types import AdapterVersion, Query, Sample
+from empo_serve.types import AdapterVersion, Query
 
-Extract = Callable[[str, tuple[Sample, ...]], Awaitable[tuple[str, ...]]]
-
-_CONCURRENT = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check of a verdict; `passed` is None when there was too little to check it on."""
-
-    name: str
-    passed: bool | None
-    candidate: float
-    parent: float
-    detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    checks: tuple[Check, ...]
-    num_queries: int
-
-    @property
-    def passed(self) -> bool:
-        return all(check.passed is not False for check in self.checks)
-
-    @property
-    def reason(self) -> str:
-        return "; ".join(check.detail for check in self.checks if check.passed is False)
-
-    def as_dict(self) -> dict[str, Any]:
-        checks = [asdict(check) for check in self.checks]
-        return {"passed": self.passed, "num_queries": self.num_queries, "checks": checks}
+_FIRST_TOKENS = 8  # queries whose first tokens are compared
+_BUNDLED_TOKENS = 32  # enough to see a form, or the beginning of a refusal
+_REMEMBERED = 8  # versions whose probe results are kept: v0 and the latest parents
 
 
 class Gate:
     def __init__(
-        self, section: GateSection, sampler: Sampler, extract: Extract, metrics: Metrics
+        self,
+        section: GateSection,
+        sampler: Sampler,
+        score: Score,
+        entropy_norm: EntropyNorm,
+        path_of: Callable[[str], Path],
+        probes: Sequence[Probe],
+        metrics: Metrics,
     ) -> None:
         self._section = section
         self._sampler = sampler
-        self._extract = extract
+        self._comparison = Comparison(sampler, score, entropy_norm, section.num_samples)
+        self._path_of = path_of
+        self._probes = tuple(probes)
         self._metrics = metrics
+        self._results: dict[tuple[str, str], list[bool]] = {}
+        self._num_probed = 0
 
     async def examine(
         self,
         candidate: AdapterVersion,
         parent: AdapterVersion,
+        base: AdapterVersion,
         queries: Sequence[Query],
+        num_heldout: int,
         max_tokens: int,
     ) -> Verdict:
-        """Let both answer the queries and compare. Raises EngineError if the engine cannot."""
-        differs = await self._output_differs(candidate, parent, queries)
-        new = await self._answers(candidate, queries, max_tokens)
-        old = await self._answers(parent, queries, max_tokens)
+        """Let both answer and compare; all three are loaded. Raises EngineError if the engine
+        cannot. The first `num_heldout` queries were never trained on."""
+        section = self._section
+        self._num_probed = 0
+        change = await asyncio.to_thread(
+            files.largest_change, self._path_of(candidate.version), self._path_of(parent.version)
+        )
+        compared = await self._comparison.run(queries, candidate, parent, base, max_tokens)
+        made = (
+            checks.weights_differ(change, parent.version),
+            await self._output_differs(candidate, parent, queries),
+            *checks.judge(compared, section),
+            *(await self._probe(candidate, parent, base, max_tokens)),
+        )
         verdict = Verdict(
-            (differs, self._not_collapsed(new, old), self._still_answers(new, old)), len(queries)
+            made,
+            num_queries=len(queries),
+            num_heldout=num_heldout,
+            num_completions=2 * (1 + section.num_samples) * len(queries) + self._num_probed,
+            confidence=section.confidence,
         )
         for check in verdict.checks:
             outcome = {True: "passed", False: "failed", None: "skipped"}[check.passed]
@@ -85,50 +87,63 @@ class Gate:
     ) -> Check:
         """Compare first-token probabilities, against what the engine's own noise makes."""
         difference = noise = 0.0
-        for query in queries[:_CONCURRENT]:
+        for query in queries[:_FIRST_TOKENS]:
             old = await self._sampler.first_token_logprobs(query, parent)
             again = await self._sampler.first_token_logprobs(query, parent)
             new = await self._sampler.first_token_logprobs(query, candidate)
             noise = max(noise, _distance(old, again))
             difference = max(difference, _distance(old, new))
-        # Exactly equal: the adapter is not applied. Within the noise: the step was small, and
-        # under load the engine's own batching hides it; that is no reason to refuse it.
-        passed = None if not queries or 0 < difference <= noise else difference > 0
-        detail = (
-            f"served first-token probabilities differ from {parent.version} by {difference:.2g} "
-            f"(the same version twice: {noise:.2g})"
-        )
-        return Check("output_differs", passed, difference, noise, detail)
+        return checks.output_differs(difference, noise, len(queries), parent.version)
 
-    async def _answers(
-        self, adapter: AdapterVersion, queries: Sequence[Query], max_tokens: int
-    ) -> list[str]:
-        slots = asyncio.Semaphore(_CONCURRENT)
+    async def _probe(
+        self,
+        candidate: AdapterVersion,
+        parent: AdapterVersion,
+        base: AdapterVersion,
+        max_tokens: int,
+    ) -> list[Check]:
+        section = self._section
+        made = []
+        if section.bundled_probes:
+            for name, probes, other, check in (
+                ("format", FORMAT, parent, checks.format_kept),
+                ("safety_refusal", SAFETY, base, checks.safety_refusal),
+            ):
+                try:
+                    new = await self._ask(name, probes, candidate, _BUNDLED_TOKENS)
+                    old = await self._ask(name, probes, other, _BUNDLED_TOKENS)
+                except EngineUnavailable:
+                    raise
+                except EngineError as e:  # such as a model without a chat template
+                    made.append(checks.skipped(name, f"the engine takes no such chat: {e}"))
+                else:
+                    made.append(check(new, old, section))
+        if self._probes:
+            new = await self._ask("probes", self._probes, candidate, max_tokens)
+            old = await self._ask("probes", self._probes, parent, max_tokens)
+            made.append(checks.labelled_probes(new, old, section))
+        return made
 
-        async def answer(query: Query) -> str:
-            async with slots:
-                sample = await self._sampler.greedy(query, adapter, max_tokens)
-            return (await self._extract(query.question, (sample,)))[0]
+    async def _ask(
+        self, name: str, probes: Sequence[Probe], adapter: AdapterVersion, max_tokens: int
+    ) -> list[bool]:
+        """Which probes a version passes, by its likeliest completion. A version never changes, so
+        it is asked once."""
+        key = (name, adapter.engine_name)
+        if key not in self._results:
+            slots = asyncio.Semaphore(CONCURRENT)
 
-        return list(await asyncio.gather(*(answer(query) for query in queries)))
+            async def passes(probe: Probe) -> bool:
+                async with slots:
+                    sample = await self._sampler.greedy(probe.query, adapter, max_tokens)
+                return probe.accepts(sample.text)
 
-    def _not_collapsed(self, new: Sequence[str], old: Sequence[str]) -> Check:
-        distinct_new = len({a.casefold() for a in new if a})
-        distinct_old = len({a.casefold() for a in old if a})
-        needed = math.ceil(self._section.min_distinct_ratio * distinct_old)
-        # Two or three distinct answers say nothing of collapse.
-        passed = distinct_new >= needed if distinct_old >= 4 else None
-        detail = f"{distinct_new} distinct answers to {len(new)} queries, parent {distinct_old}"
-        return Check("answers_not_collapsed", passed, distinct_new, distinct_old, detail)
-
-    def _still_answers(self, new: Sequence[str], old: Sequence[str]) -> Check:
-        if not new:
-            return Check("still_answers", None, 0.0, 0.0, "no queries to answer")
-        missing_new = sum(not a for a in new) / len(new)
-        missing_old = sum(not a for a in old) / len(old)
-        passed = missing_new <= missing_old + self._section.max_no_answer_increase
-        detail = f"{missing_new:.0%} of the queries end without an answer, parent {missing_old:.0%}"
-        return Check("still_answers", passed, missing_new, missing_old, detail)
+            results = list(await asyncio.gather(*(passes(probe) for probe in probes)))
+            self._num_probed += len(probes)
+            if len(self._results) >= 3 * _REMEMBERED:
+                self._results.pop(next(iter(self._results)))
+            self._results[key] = results
+        return self._results[key]
 
 
 def _distance(a: dict[str, float], b: dict[str, float]) -> float:

@@ -28,7 +28,9 @@ class Loaded:
 
     adapter: AdapterVersion
     requests: int = 0  # that run on it
-    holds: int = 0  # 1 for being live, 1 for each switch to it that is under way
+    holds: int = 0  # 1 for being live or the canary, 1 for each switch to it that is under way
+
+    is_unwanted: bool = False  # to be unloaded as soon as nobody needs it
 
     @property
     def is_needed(self) -> bool:

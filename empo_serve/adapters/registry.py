@@ -173,8 +173,33 @@ class Registry:
             )
         )
 
-    async def go_live(self, version: str, old_becomes: AdapterState) -> None:
-        """One transaction: the live version becomes `old_becomes`, `version` becomes LIVE."""
+    async def set_canary(self, version: str, evidence: dict[str, Any]) -> None:
+        number = int(version[1:])
+        await self._database.run(
+            lambda c: (
+                c.execute(
+                    update(adapters).where(adapters.c.number == number).values(canary=evidence)
+                )
+                and None
+            )
+        )
+
+    async def canary(self) -> AdapterVersion | None:
+        """The version that is out on a share of the traffic."""
+        state = AdapterState.CANARY.value
+        row = await self._database.run(
+            lambda c: c.execute(select(adapters).where(adapters.c.state == state)).first()
+        )
+        return self._record(row) if row else None
+
+    async def go_live(
+        self,
+        version: str,
+        old_becomes: AdapterState,
+        canary_becomes: AdapterState = AdapterState.CANDIDATE,
+    ) -> None:
+        """One transaction: the live version becomes `old_becomes`, `version` becomes LIVE, and
+        another one that is the canary becomes `canary_becomes`."""
         number = int(version[1:])
 
         def statements(c: Connection) -> None:
@@ -182,6 +207,11 @@ class Registry:
                 update(adapters)
                 .where(adapters.c.state == LIVE.value, adapters.c.number != number)
                 .values(state=old_becomes.value)
+            )
+            c.execute(
+                update(adapters)
+                .where(adapters.c.state == AdapterState.CANARY.value, adapters.c.number != number)
+                .values(state=canary_becomes.value)
             )
             c.execute(update(adapters).where(adapters.c.number == number).values(state=LIVE.value))
 
@@ -199,4 +229,5 @@ class Registry:
             gate=row.gate,
             trained_groups=row.trained_groups,
             is_base=base_name is not None,
+            canary=row.canary,
         )

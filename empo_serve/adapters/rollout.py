@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -32,7 +32,12 @@ T = TypeVar("T")
 Warm = Callable[[AdapterVersion, Sequence[EngineClient]], Awaitable[None]]
 
 _PINNED = "pinned_version"
-_SWITCHABLE = {AdapterState.CANDIDATE, AdapterState.RETIRED, AdapterState.ROLLED_BACK}
+_SWITCHABLE = {
+    AdapterState.CANDIDATE,
+    AdapterState.CANARY,
+    AdapterState.RETIRED,
+    AdapterState.ROLLED_BACK,
+}
 
 
 class Rollout:
@@ -59,6 +64,7 @@ class Rollout:
         self._warm = warm
         self._loaded = LoadedVersions(registry, engines)
         self._live: Loaded | None = None
+        self._canary: Loaded | None = None
         self._pinned: str | None = None
         self._switching = asyncio.Lock()  # short: only the database is waited for under it
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -70,6 +76,11 @@ class Rollout:
         if self._live is None:
             raise AdapterError("no adapter version is live yet")
         return self._live.adapter
+
+    @property
+    def canary(self) -> AdapterVersion | None:
+        """The version that answers a share of the traffic beside the live one."""
+        return None if self._canary is None else self._canary.adapter
 
     @property
     def pinned(self) -> str | None:
@@ -100,8 +111,11 @@ class Rollout:
 
     # Engines.
 
-    async def start(self, keep: Sequence[str] = ()) -> None:
-        """Read what is live and pinned; load nothing yet. The versions `keep` stay loaded."""
+    async def start(self, keep: Sequence[str] = (), with_canary: bool = False) -> None:
+        """Read what is live and pinned; load nothing yet. The versions `keep` stay loaded.
+
+        A canary of a former process goes on if it may; else it is a candidate again.
+        """
         self._pinned = await read_setting(self._database, _PINNED)
         live = await self._registry.live()
         if live is None:
@@ -112,6 +126,12 @@ class Rollout:
         self._live.holds += 1
         for adapter in await self._registry.recently_live(self._keep_loaded):
             self._loaded.expect(adapter)
+        if (canary := await self._registry.canary()) is not None:
+            if with_canary and self._pinned is None and canary.parent == live.version:
+                self._canary = self._loaded.expect(canary)
+                self._canary.holds += 1
+            else:
+                await self._registry.set_state(canary.version, AdapterState.CANDIDATE)
         for version in keep:
             self._loaded.expect(await self._registry.get(version)).holds += 1
 
@@ -135,6 +155,16 @@ class Rollout:
         async with self._loaded.holding(adapter):
             self._show()
 
+    @asynccontextmanager
+    async def lending(self, version: str) -> AsyncIterator[AdapterVersion]:
+        """Hold a version for the block, loaded if need be. Raises AdapterError or EngineError."""
+        adapter = await self._registry.get(version)
+        try:
+            async with self._loaded.holding(adapter) as entry:
+                yield entry.adapter
+        finally:
+            self._unload_soon()
+
     async def drop_candidate(self, adapter: AdapterVersion) -> None:
         """A candidate was refused: CANDIDATE -> REJECTED, and the engine forgets it."""
         async with self._switching:
@@ -148,6 +178,14 @@ class Rollout:
         await self._loaded.unload(adapter.version)
         self._show()
 
+    async def start_canary(self, version: str) -> AdapterVersion:
+        """CANDIDATE -> CANARY: from now on it may be asked for by `serving`.
+
+        Raises AdapterError when there is a canary, when a version is pinned, or when the canary's
+        parent is not live, or EngineError; then nothing has changed.
+        """
+        return await self._to_the_end(self._start_canary(version))
+
     async def promote(self, version: str) -> AdapterVersion:
         """Make a version the one that answers from now on.
 
@@ -157,7 +195,8 @@ class Rollout:
         return await self._to_the_end(self._promote(version, self._live))
 
     async def roll_back(self, version: str) -> AdapterVersion:
-        """Take the live version back; the version before it answers again.
+        """Take the live version back; the version before it answers again. Or the canary; then
+        the live version answers all. Returns what answers.
 
         This is for emergencies: it waits neither for a promotion that is under way (which then
         fails) nor for a prefix cache.
@@ -213,8 +252,56 @@ class Rollout:
                 await self._pin(version)
             return self.live
 
+    async def _start_canary(self, version: str) -> AdapterVersion:
+        adapter = await self._registry.get(version)
+        try:
+            async with self._loaded.holding(adapter) as entry:
+                await self._warm(adapter, [c for c in self._engines.clients if c.can_serve])
+                async with self._switching:
+                    adapter = await self._registry.get(version)
+                    if adapter.state is not AdapterState.CANDIDATE:
+                        raise AdapterError(f"version {version} is {adapter.state}, no candidate")
+                    if self._canary is not None:
+                        raise AdapterError(f"version {self._canary.adapter.version} is the canary")
+                    if self._pinned is not None:
+                        raise AdapterError(f"version {self._pinned} is pinned; unpin it first")
+                    if adapter.parent != self.live.version:
+                        raise AdapterError(f"its parent {adapter.parent} is no longer live")
+                    await self._registry.set_state(version, AdapterState.CANARY)
+                    entry.adapter = replace(adapter, state=AdapterState.CANARY)
+                    entry.holds += 1
+                    self._canary = entry
+                    log.info("version %s is the canary beside %s", version, self.live.version)
+        finally:
+            self._unload_soon()
+        self._show()
+        return entry.adapter
+
+    async def _end_canary(self, becomes: AdapterState) -> None:
+        """CANARY -> any state but LIVE; the caller holds the lock. First the database."""
+        if self._canary is not None:
+            await self._registry.set_state(self._canary.adapter.version, becomes)
+            self._forget_canary(becomes)
+
+    def _forget_canary(self, becomes: AdapterState) -> None:
+        entry = self._canary
+        if entry is None:
+            return
+        self._canary = None
+        entry.adapter = replace(entry.adapter, state=becomes)
+        entry.holds -= 1
+        entry.is_unwanted = True
+        self._unload_soon()
+        log.info("version %s is no longer the canary, but %s", entry.adapter.version, becomes)
+        self._show()
+
     async def _roll_back(self, version: str) -> AdapterVersion:
         started = time.perf_counter()
+        async with self._switching:
+            if self._canary is not None and self._canary.adapter.version == version:
+                await self._end_canary(AdapterState.ROLLED_BACK)
+                self._metrics.adapter_swap_seconds.observe(time.perf_counter() - started)
+                return self.live
         while True:
             former = await self._former(version)
             async with self._loaded.holding(former) as entry, self._switching:
@@ -251,18 +338,29 @@ class Rollout:
         old, version = self._live, entry.adapter.version
         if old is entry:
             return
-        await self._registry.go_live(version, old_becomes)
+        # A canary was compared with a version that is not live any more; and what came of a version
+        # that was taken back is not to be trusted either.
+        is_rollback = old_becomes is AdapterState.ROLLED_BACK
+        canary_becomes = AdapterState.ROLLED_BACK if is_rollback else AdapterState.CANDIDATE
+        await self._registry.go_live(version, old_becomes, canary_becomes)
+        if entry is self._canary:
+            self._canary = None
+            entry.holds -= 1
         self._live = entry
         entry.adapter = replace(entry.adapter, state=AdapterState.LIVE)
         entry.holds += 1
+        entry.is_unwanted = False
         if old is not None:
             old.adapter = replace(old.adapter, state=old_becomes)
             old.holds -= 1
+        self._forget_canary(canary_becomes)
         self._metrics.adapter_swaps.labels(outcome="ok").inc()
         log.info("version %s is live (was %s)", version, old.adapter.version if old else None)
         self._show()
 
     async def _pin(self, version: str | None) -> None:
+        if version is not None:
+            await self._end_canary(AdapterState.CANDIDATE)
         await write_setting(self._database, _PINNED, version)
         self._pinned = version
 
@@ -279,7 +377,10 @@ class Rollout:
         task.add_done_callback(self._unloaded)
 
     async def _unload_surplus(self) -> None:
-        """Unload former versions without requests, but the newest few."""
+        """Unload former versions without requests, but the newest few, and former canaries."""
+        loaded = self._loaded.by_version
+        for version in [version for version, entry in loaded.items() if entry.is_unwanted]:
+            await self._loaded.unload(version)
         for version in surplus(self._loaded.by_version, self._keep_loaded):
             await self._loaded.unload(version)
         self._show()

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from empo_serve.db.database import Database
-from empo_serve.db.schema import groups
+from empo_serve.db.schema import feedback, groups
 from empo_serve.types import (
     BandDecision,
     GroupScore,
@@ -36,8 +36,15 @@ class GroupStore:
         self._database = database
         self._max_groups = max_groups
 
-    async def put(self, group: SampledGroup, score: GroupScore, band: BandDecision) -> int:
-        """Store a group; only an admitted one waits for training. Returns its id."""
+    async def put(
+        self,
+        group: SampledGroup,
+        score: GroupScore,
+        band: BandDecision,
+        is_heldout: bool = False,
+    ) -> int:
+        """Store a group; only an admitted one waits for training, unless it is held out for the
+        gate. Returns its id."""
         query = group.query
         values = {
             "query_id": query.query_id,
@@ -64,7 +71,8 @@ class GroupStore:
             "semantic_entropy_norm": score.semantic_entropy_norm,
             "num_clusters": score.num_clusters,
             "band": band.value,
-            "state": PENDING if band is BandDecision.ADMITTED else DISCARDED,
+            "state": PENDING if band is BandDecision.ADMITTED and not is_heldout else DISCARDED,
+            "heldout": int(is_heldout),
         }
 
         def statements(c: Connection) -> int:
@@ -87,13 +95,17 @@ class GroupStore:
     ) -> list[dict[str, Any]]:
         """Lease up to `count` of the oldest pending groups that `versions` sampled.
 
-        PENDING -> LEASED. Pending groups of any other version are too old: PENDING -> DISCARDED.
+        PENDING -> LEASED. Pending groups of any other version are too old, and what was quarantined
+        while a job held it must not be trained on again: PENDING -> DISCARDED.
         """
 
         def statements(c: Connection) -> list[dict[str, Any]]:
             c.execute(
                 update(groups)
-                .where(groups.c.state == PENDING, groups.c.version.not_in(versions))
+                .where(
+                    groups.c.state == PENDING,
+                    groups.c.version.not_in(versions) | groups.c.quarantined.is_not(None),
+                )
                 .values(state=DISCARDED)
             )
             rows = c.execute(
@@ -141,14 +153,37 @@ class GroupStore:
 
         return await self._database.run(statements)
 
-    async def discard_version(self, version: str) -> int:
-        """PENDING -> DISCARDED for the samples of a version that was taken back."""
+    async def trained_by(self, update_ids: Sequence[int]) -> list[dict[str, Any]]:
+        """The groups that these updates trained on, as far as they are still kept and not
+        quarantined."""
+
+        def statements(c: Connection) -> list[dict[str, Any]]:
+            rows = c.execute(
+                select(groups)
+                .where(groups.c.update_id.in_(update_ids), groups.c.state == TRAINED)
+                .where(groups.c.quarantined.is_(None))
+                .order_by(groups.c.group_id)
+            )
+            return [dict(row._mapping) for row in rows]
+
+        return await self._database.run(statements)
+
+    async def quarantine(self, version: str, update_id: int | None) -> int:
+        """Mark what trained a version that was taken back, and what it has sampled itself.
+
+        PENDING -> DISCARDED for the latter. The number of rows that were not marked before.
+        """
 
         def statements(c: Connection) -> int:
+            taught_it = groups.c.update_id == (-1 if update_id is None else update_id)
+            concerned = (groups.c.version == version) | taught_it
+            c.execute(
+                update(groups).where(concerned, groups.c.state == PENDING).values(state=DISCARDED)
+            )
             return c.execute(
                 update(groups)
-                .where(groups.c.state == PENDING, groups.c.version == version)
-                .values(state=DISCARDED)
+                .where(concerned, groups.c.quarantined.is_(None))
+                .values(quarantined=version)
             ).rowcount
 
         return await self._database.run(statements)
@@ -162,11 +197,24 @@ class GroupStore:
 
         return await self._database.run(statements)
 
-    async def recent_queries(self, count: int) -> list[Query]:
-        """The latest distinct questions, newest first."""
+    async def num_set_aside(self) -> dict[str, int]:
+        """Rows that are never trained on whatever their state: held out, quarantined."""
+
+        def statements(c: Connection) -> dict[str, int]:
+            row = c.execute(
+                select(func.sum(groups.c.heldout), func.count(groups.c.quarantined))
+            ).one()
+            return {"heldout": row[0] or 0, "quarantined": row[1]}
+
+        return await self._database.run(statements)
+
+    async def recent_queries(self, count: int, heldout: bool | None = None) -> list[Query]:
+        """The latest distinct questions, newest first; only held-out ones, or only others."""
 
         def statements(c: Connection) -> list[Query]:
             newest = select(func.max(groups.c.group_id)).group_by(groups.c.question)
+            if heldout is not None:
+                newest = newest.where(groups.c.heldout == int(heldout))
             rows = c.execute(
                 select(groups)
                 .where(groups.c.group_id.in_(newest))
@@ -214,22 +262,26 @@ class GroupStore:
         before: float | None = None,
         principal: str | None = None,
     ) -> int:
-        """Delete the groups to which all of the given conditions apply; without one, none.
+        """Delete the groups to which all of the given conditions apply, and what users thought of
+        them; without a condition, none.
 
         Leased ones stay in the job directory, but their rows go.
         """
-        conditions = []
-        if query_id is not None:
-            conditions.append(groups.c.query_id == query_id)
-        if before is not None:
-            conditions.append(groups.c.arrived_at < before)
-        if principal is not None:
-            conditions.append(groups.c.principal == principal)
-        if not conditions:
+        if query_id is None and before is None and principal is None:
             return 0
 
         def statements(c: Connection) -> int:
-            return c.execute(delete(groups).where(*conditions)).rowcount
+            # A rating may be there without its group: not every answered query is sampled.
+            for table in (feedback, groups):
+                conditions = []
+                if query_id is not None:
+                    conditions.append(table.c.query_id == query_id)
+                if before is not None:
+                    conditions.append(table.c.arrived_at < before)
+                if principal is not None:
+                    conditions.append(table.c.principal == principal)
+                deleted = c.execute(delete(table).where(*conditions)).rowcount
+            return deleted
 
         return await self._database.run(statements)
 

@@ -83,6 +83,19 @@ class UpdateStore:
 
         return await self._database.run(statements)
 
+    async def ended(self) -> list[dict[str, Any]]:
+        """Updates that came to any end, oldest first."""
+
+        def statements(c: Connection) -> list[dict[str, Any]]:
+            rows = c.execute(
+                select(updates)
+                .where(updates.c.state != UpdateState.TRAINING.value)
+                .order_by(updates.c.update_id)
+            )
+            return [dict(row._mapping) for row in rows]
+
+        return await self._database.run(statements)
+
     async def page(self, limit: int) -> list[dict[str, Any]]:
         """The latest updates, newest first."""
 

@@ -203,12 +203,14 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> int:
+    from empo_serve.adapters.probes import read_probes
     from empo_serve.api_keys import read_keys
     from empo_serve.config import load_config, to_toml
 
     config = load_config(options.config, options.set)
     if options.action == "check":
         read_keys(config.auth.keys, config.auth.keys_file)
+        read_probes(config.gate.probes)
     print("ok" if options.action == "check" else to_toml(config), end="\n")
     return 0
 

@@ -72,7 +72,11 @@ def adapters(options: argparse.Namespace) -> int:
         adapter = client.call("POST", "/admin/v1/adapters", *_upload(Path(options.adapter)))
         print(f"{adapter['version']} is {adapter['state']}")
         if adapter["state"] == "REJECTED":
-            failed = [c["detail"] for c in adapter["gate"]["checks"] if c["passed"] is False]
+            failed = [
+                f"{c['name']}: {c['detail']}"
+                for c in adapter["gate"].get("checks", [])
+                if c["passed"] is False
+            ]
             raise EmpoError(f"the gate refused it: {'; '.join(failed)}")
         return 0
     version = options.adapter
@@ -94,8 +98,11 @@ def adapters(options: argparse.Namespace) -> int:
 def buffer(options: argparse.Namespace) -> int:
     client = _client(options)
     if options.action == "stats":
-        for state, count in client.call("GET", "/admin/v1/status")["buffer"].items():
-            print(f"{state:<10} {count}")
+        answer = client.call("GET", "/admin/v1/status")
+        for state, count in answer["buffer"].items():
+            print(f"{state:<12} {count}")
+        for mark, count in answer["set_aside"].items():
+            print(f"{mark:<12} {count}")
     elif options.action == "delete":
         answer = client.call("DELETE", f"/admin/v1/queries/{quote(options.query_id, safe='')}")
         if not answer["deleted"]:
@@ -122,15 +129,6 @@ def status(options: argparse.Namespace) -> int:
     learning, counts, last = answer["learning"], answer["buffer"], answer["last_update"]
     engine = answer["engine"]
     state = "ready" if answer["ready"] else f"not ready: {answer['not_ready_reason']}"
-    doing = (
-        "off"
-        if not learning["enabled"]
-        else "paused"
-        if learning["paused"]
-        else f"update {learning['update_running']} is training"
-        if learning["update_running"]
-        else f"waiting for groups ({counts['PENDING']} of {learning['groups_per_update']})"
-    )
     rows = [
         ("server", f"empo-serve {answer['empo_serve']}, {state}"),
         ("model", answer["model"]),
@@ -144,7 +142,9 @@ def status(options: argparse.Namespace) -> int:
             if why is not None
         ),
         ("live", f"{answer['live']}{' (pinned)' if answer['pinned'] else ''}"),
-        ("learning", doing),
+        *([("canary", answer["canary"])] if answer["canary"] else []),
+        ("learning", learning["summary"]),
+        *(("", f"{guard['guard']}: {guard['advice']}") for guard in learning["guards"]),
         ("groups", ", ".join(f"{n} {s.lower()}" for s, n in counts.items() if n) or "none yet"),
     ]
     if judge := answer["judge"]:

@@ -1,6 +1,12 @@
 """The whole configuration. An unknown key anywhere is an error that names it."""
 
-from empo_serve.config.learning import BufferSection, GateSection, RolloutSection, TrainSection
+from empo_serve.config.learning import (
+    BufferSection,
+    GateSection,
+    GuardsSection,
+    RolloutSection,
+    TrainSection,
+)
 from empo_serve.config.load import load_config, to_toml
 from empo_serve.config.meaning import BandSection, SamplingSection, SemanticsSection
 from empo_serve.config.sections import Config
@@ -12,6 +18,7 @@ __all__ = [
     "Config",
     "EngineSection",
     "GateSection",
+    "GuardsSection",
     "LimitsSection",
     "ModelSection",
     "RolloutSection",

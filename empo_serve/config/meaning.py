@@ -86,7 +86,8 @@ class SemanticsSection(Section):
     takes part only if with this threshold it reaches precision 0.95 and recall 0.3 on 40 bundled
     pairs."""
     math_timeout_s: float = Field(1.0, gt=0)
-    """Wall clock for one comparison of mathematics; after it, its worker is killed."""
+    """Wall clock for one comparison of mathematics; after it, its worker is killed and the
+    group is not scored."""
     math_workers: int = Field(1, ge=1)
     """Processes for comparisons of mathematics."""
     entropy_estimator: Literal["plugin", "miller_madow"] = "plugin"

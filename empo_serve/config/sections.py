@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from empo_serve.config.learning import BufferSection, GateSection, RolloutSection, TrainSection
+from empo_serve.config.learning import (
+    BufferSection,
+    GateSection,
+    GuardsSection,
+    RolloutSection,
+    TrainSection,
+)
 from empo_serve.config.meaning import BandSection, SamplingSection, SemanticsSection
 from empo_serve.config.section import Section
 from empo_serve.config.serving import (
@@ -28,6 +34,7 @@ class Config(Section):
     band: BandSection = BandSection()
     buffer: BufferSection = BufferSection()
     train: TrainSection = TrainSection()
+    guards: GuardsSection = GuardsSection()
     gate: GateSection = GateSection()
     rollout: RolloutSection = RolloutSection()
     privacy: PrivacySection = PrivacySection()

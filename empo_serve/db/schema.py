@@ -29,6 +29,10 @@ groups = Table(
     Column("update_id", Integer),  # the update that holds it, or trained on it
     # Whose API key asked.
     Column("principal", Text, nullable=False, server_default=text("'anonymous'")),
+    # 1: never trained on, since the gate asks it.
+    Column("heldout", Integer, nullable=False, server_default=text("0")),
+    # The version that it trained, or that sampled it, and that was taken back: never again.
+    Column("quarantined", Text),
     Index("groups_by_state", "state", "group_id"),
     Index("groups_by_update", "update_id"),
 )
@@ -58,8 +62,23 @@ adapters = Table(
     Column("created_at", Float, nullable=False),
     Column("gate", JSON, nullable=False),
     Column("trained_groups", Integer, nullable=False, server_default=text("0")),
+    Column("canary", JSON),  # how it did on a share of the traffic beside its parent
     # At most one version is live, whatever the code does.
     Index("one_live_adapter", "state", unique=True, sqlite_where=text("state = 'LIVE'")),
+)
+
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("query_id", Text, primary_key=True),  # its group may not be stored, or no longer
+    Column("principal", Text, nullable=False),  # whose API key asked, and rated
+    Column("version", Text, nullable=False),  # that answered
+    Column("score", Float, nullable=False),  # -1 to 1
+    Column("comment", Text),
+    Column("arrived_at", Float, nullable=False),  # of the query, unix seconds
+    Column("rated_at", Float, nullable=False),  # unix seconds
+    Index("feedback_by_principal", "principal"),
+    Index("feedback_by_time", "rated_at"),
 )
 
 settings = Table(

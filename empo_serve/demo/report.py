@@ -43,13 +43,16 @@ def build_report(
     updates: Sequence[Update],
     completed: bool,
     ended: str,
+    learning: str,
 ) -> dict[str, Any]:
-    """The record of the run; `results` begin with v0. `ended` says in words why it stopped."""
+    """The record of the run; `results` begin with v0. `ended` says in words why it stopped, and
+    `learning` is what the server, which has no labels, said of its learning."""
     report: dict[str, Any] = {
         "model": model,
         "seconds": round(seconds, 1),
         "completed": completed,
         "ended": ended,
+        "learning": learning,
         "requests": dataclasses.asdict(tally),
         "swaps": swaps,
         "versions": [_version(result, adapters[result.version]) for result in results],
@@ -79,7 +82,10 @@ def conclusion(report: Mapping[str, Any]) -> str:
     )
     change = report["change"]
     if change is None:
-        return f"No new version was measured ({report['ended']}); {traffic}"
+        return (
+            f"No new version was measured ({report['ended']}); {traffic} The server says of "
+            f"itself: {report['learning']}."
+        )
     name = "sampled_accuracy"
     before, after = (report["versions"][i]["heldout"][name] for i in (0, -1))
     difference, (low, high) = change["heldout"][name]["change"], change["heldout"][name]["interval"]
@@ -87,7 +93,8 @@ def conclusion(report: Mapping[str, Any]) -> str:
     return (
         f"Held-out sampled accuracy {verb} from {before:.2f} to {after:.2f} "
         f"({difference:+.2f}, 95 % interval {low:+.2f} to {high:+.2f}) from {change['from']} to "
-        f"{change['to']}, without a label; {traffic}"
+        f"{change['to']}, without a label; {traffic} The server, which sees no gold, says of "
+        f"itself: {report['learning']}."
     )
 
 

@@ -19,7 +19,7 @@ from empo_serve.demo.server import ServeProcess, settle
 from empo_serve.demo.traffic import Split, load_traffic, split_by_hash, stratified
 from empo_serve.demo.watch import POLL_S, Watch
 from empo_serve.errors import ConfigError, EmpoError, StartupError
-from empo_serve.types import BandDecision, UpdateState
+from empo_serve.types import UpdateState
 
 BUNDLED_TRAFFIC = Path(__file__).parent.parent / "demo_data" / "traffic.jsonl"
 # Prompts per version that are measured: what fits into the time. The held-out half is the claim.
@@ -142,7 +142,7 @@ class Demo:
                     self._player.close()
                     idle_since = now
                 elif now - idle_since > IDLE_S:
-                    return f"no update for {IDLE_S:.0f} s: {self._band_in_words()}"
+                    return f"no update for {IDLE_S:.0f} s: {self._watch.learning.summary}"
                 else:
                     self._player.open()
                 self._show_traffic()
@@ -206,14 +206,6 @@ class Demo:
             f"{self._watch.live} live · {doing}",
         )
 
-    def _band_in_words(self) -> str:
-        decisions = self._watch.learning.decisions
-        counts = ", ".join(
-            f"{count} {decision.replace('_', ' ')}" for decision, count in decisions.items()
-        )
-        admitted = decisions.get(BandDecision.ADMITTED, 0)
-        return f"no group is in the entropy band any more ({admitted} were; in all: {counts})"
-
     def _report(self, report_dir: Path, completed: bool, ended: str) -> None:
         report = build_report(
             model=self._client.model,
@@ -225,6 +217,7 @@ class Demo:
             updates=list(self._watch.updates.values()),
             completed=completed,
             ended=ended,
+            learning=self._watch.learning.summary,
         )
         write_json(report, report_dir / "report.json")
         write_html(report, report_dir / "report.html")

@@ -33,9 +33,11 @@ class ServeProcess:
         config: Config,
         settings: Sequence[str],
         log: Path,
+        config_file: Path = CONFIG_FILE,
         empo_serve: Sequence[str] = (sys.executable, "-m", "empo_serve"),
     ) -> None:
         self.config = config
+        self._config_file = config_file
         self._empo_serve = empo_serve
         self.log = log
         self._settings = settings
@@ -49,7 +51,7 @@ class ServeProcess:
 
         Raises StartupError, with the last lines of the log, if it ends first.
         """
-        command = [*self._empo_serve, "serve", "--config", str(CONFIG_FILE)]
+        command = [*self._empo_serve, "serve", "--config", str(self._config_file)]
         for setting in self._settings:
             command += ["--set", setting]
         self.log.unlink(missing_ok=True)

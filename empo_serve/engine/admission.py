@@ -139,16 +139,18 @@ class Admission:
         finally:
             self._leave(lease)
 
-    async def run_soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Do short work of one sequence in the room that users leave; if there is none for a
-        second, beside them. It is for what must not wait for ever where users never pause: the
-        gate, and the warming of a version that is about to serve them."""
+    async def run_soon(
+        self, work: Callable[[], Coroutine[Any, Any, None]], num_seqs: int = 1
+    ) -> None:
+        """Do short work of one sequence, or of a few, in the room that users leave; if there is
+        none for a second, beside them. It is for what must not wait for ever where users never
+        pause: the gate, and the warming of a version that is about to serve them."""
         deadline = asyncio.get_running_loop().time() + _PATIENCE_S
         is_done = False
         while not is_done:
             try:
                 async with asyncio.timeout_at(deadline):
-                    lease = await self._enter(1)
+                    lease = await self._enter(num_seqs)
             except TimeoutError:
                 await work()
                 return

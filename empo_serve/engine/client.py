@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -150,6 +150,33 @@ class EngineClient:
                 top = logprobs["content"][0]["top_logprobs"]
                 return {t["token"]: float(t["logprob"]) for t in top}
             return dict(logprobs["top_logprobs"][0])
+        except (KeyError, IndexError, TypeError, ValueError) as e:
+            raise EngineError(f"the engine sent no log-probabilities: {e!r}") from e
+
+    async def token_logprobs(
+        self,
+        prompt_token_ids: Sequence[int],
+        token_ids: Sequence[int],
+        engine_name: str,
+        priority: int = BACKGROUND_PRIORITY,
+    ) -> list[float]:
+        """Log-probability of each token of a given answer, at temperature 1. Raises
+        EngineError."""
+        body = {
+            "model": engine_name,
+            "prompt": [*prompt_token_ids, *token_ids],
+            "max_tokens": 1,
+            "temperature": 1.0,
+            "prompt_logprobs": 0,
+            "priority": priority,
+        }
+        answer = await self._json("completions", body)
+        try:
+            rows = answer["choices"][0]["prompt_logprobs"][len(prompt_token_ids) :]
+            return [
+                float(row[str(token)]["logprob"])
+                for row, token in zip(rows, token_ids, strict=True)
+            ]
         except (KeyError, IndexError, TypeError, ValueError) as e:
             raise EngineError(f"the engine sent no log-probabilities: {e!r}") from e
 

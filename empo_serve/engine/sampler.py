@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from empo_serve.config import Config
@@ -86,6 +86,41 @@ class Sampler:
             )
         )
         return drafts.samples[0]
+
+    async def samples(
+        self, query: Query, adapter: AdapterVersion, num: int, max_tokens: int
+    ) -> Drafts:
+        """`num` samples of one version. Raises EngineError."""
+        drafts = Drafts(adapter.version, num)
+        await self._admission.run_soon(
+            lambda: draw(
+                self._engines.pick(),
+                query,
+                adapter.engine_name,
+                drafts,
+                drafts.unfinished,
+                temperature=self._section.temperature,
+                max_tokens=max_tokens,
+            ),
+            num,
+        )
+        return drafts
+
+    async def token_logprobs(
+        self, prompt_token_ids: Sequence[int], token_ids: Sequence[int], adapter: AdapterVersion
+    ) -> list[float]:
+        """What one version thinks of an answer that is given. Raises EngineError."""
+        result: list[float] = []
+
+        async def ask() -> None:
+            result.extend(
+                await self._engines.pick().token_logprobs(
+                    prompt_token_ids, token_ids, adapter.engine_name
+                )
+            )
+
+        await self._admission.run_soon(ask)
+        return result
 
     async def first_token_logprobs(self, query: Query, adapter: AdapterVersion) -> dict[str, float]:
         """The likeliest first tokens of one version, with log-probabilities. Raises EngineError."""

@@ -27,8 +27,9 @@ from empo_serve.engine.drafts import Drafts
 from empo_serve.engine.draw import draw
 from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
-from empo_serve.errors import EngineError, ScorerError
+from empo_serve.errors import AdapterError, EngineError, ScorerError
 from empo_serve.metrics import Metrics
+from empo_serve.pipeline.canary import Canary
 from empo_serve.pipeline.prefixes import Prefixes
 from empo_serve.pipeline.uncertainty import Uncertainty
 from empo_serve.semantics.process import ScorerProcess
@@ -48,7 +49,7 @@ log = logging.getLogger(__name__)
 _to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """The engine's response to one user request, still unread, and the version that gives it."""
 
@@ -57,6 +58,7 @@ class Answer:
     engine_seconds: float  # until the status line
     uncertainty: asyncio.Task[Uncertainty] | None  # where the user asked for it
     on_first_token: Callable[[], None]  # to be called when a stream's first event is there
+    is_broken: bool = False  # to be set when a stream broke off
 
 
 class Pipeline:
@@ -73,6 +75,8 @@ class Pipeline:
         store: GroupStore,
         prefixes: Prefixes,
         metrics: Metrics,
+        canary: Canary,
+        heldout: Callable[[str], bool] = lambda question: False,
     ) -> None:
         self._config = config
         self._engines = engines
@@ -83,6 +87,8 @@ class Pipeline:
         self._store = store
         self._prefixes = prefixes
         self._metrics = metrics
+        self._canary = canary
+        self._heldout = heldout
         self._early_stop = EarlyStop(
             config.band, config.sampling.num_generations, config.sampling.early_stop_risk
         )
@@ -91,6 +97,7 @@ class Pipeline:
         self._resumed = asyncio.Event()
         self._resumed.set()
         self.on_admitted: Callable[[], None] = lambda: None
+        self.on_scored: Callable[[], None] = lambda: None  # whatever the band said
 
     # Hot.
 
@@ -100,6 +107,9 @@ class Pipeline:
 
         Raises EngineUnavailable, or AdapterError when that version is not loaded.
         """
+        is_pinned = version is not None
+        if not is_pinned:
+            version = self._canary.route(request)
         with (
             self._rollout.serving(version) as adapter,
             self._admission.user(request.num_seqs, request.stream) as turn,
@@ -114,13 +124,22 @@ class Pipeline:
                 async with self._engines.post(
                     request.route, _to_json(body).encode(), adapter.engine_name
                 ) as response:
-                    yield Answer(
+                    answer = Answer(
                         adapter,
                         response,
                         time.perf_counter() - started,
                         sampling,
                         on_first_token=lambda: self._admission.first_token(turn),
                     )
+                    yield answer
+                    if not is_pinned:
+                        self._canary.answered(
+                            adapter.version, response.status >= 500 or answer.is_broken
+                        )
+            except EngineError:
+                if not is_pinned:
+                    self._canary.answered(adapter.version, failed=True)
+                raise
             finally:
                 if sampling is not None:
                     sampling.cancel()
@@ -144,7 +163,7 @@ class Pipeline:
         group = SampledGroup(
             request.query, adapter.version, drafts.prompt_token_ids, drafts.samples
         )
-        score = await self._score(request.query.question, group.samples, urgent=True)
+        score = await self.score(request.query.question, group.samples, urgent=True)
         return Uncertainty(group, score)
 
     def offer(self, request: UserRequest) -> None:
@@ -197,14 +216,21 @@ class Pipeline:
         self._metrics.semantic_entropy_nats.observe(score.semantic_entropy)
         self._metrics.semantic_entropy_norm.observe(score.semantic_entropy_norm)
         self._metrics.band_decisions.labels(decision=decision.value).inc()
-        await self._store.put(group, score, decision)
+        is_heldout = self._heldout(query.question)
+        await self._store.put(group, score, decision, is_heldout)
+        self.on_scored()
         if decision is BandDecision.ADMITTED:
-            self.on_admitted()
+            if is_heldout:
+                self._metrics.dropped.labels(stage="train", reason="heldout").inc()
+            else:
+                self.on_admitted()
+        try:
+            await self._canary.compare(group)
+        except (AdapterError, EngineError, ScorerError) as e:
+            # The group is kept; only the canary is not compared on it.
+            self._metrics.dropped.labels(stage="canary", reason="not_compared").inc()
+            log.warning("query %s is not compared: %s", query.query_id, e)
         return decision
-
-    async def extract(self, question: str, samples: tuple[Sample, ...]) -> tuple[str, ...]:
-        """The final answers of samples."""
-        return (await self._score(question, samples)).answers
 
     async def _work(self) -> None:
         while True:
@@ -234,21 +260,22 @@ class Pipeline:
         total = self._config.sampling.num_generations
         first, *later = self._early_stop.rounds if self._config.sampling.early_stop else (total,)
         drafts = await self._sampler.draw(query, first, self._rollout.serving)
-        score = await self._score(query.question, drafts.samples)
+        score = await self.score(query.question, drafts.samples)
         for num in later:
             if self._early_stop.is_hopeless(score.semantic_ids, score.answers):
                 break
             drafts = await self._sampler.draw(query, num, self._rollout.serving, drafts)
-            score = await self._score(query.question, drafts.samples)
+            score = await self.score(query.question, drafts.samples)
         self._metrics.samples_saved.inc(total - len(drafts.samples))
         for sample in drafts.samples:
             outcome = "truncated" if sample.is_truncated else "ok"
             self._metrics.samples.labels(outcome=outcome).inc()
         return SampledGroup(query, drafts.version, drafts.prompt_token_ids, drafts.samples), score
 
-    async def _score(
+    async def score(
         self, question: str, samples: tuple[Sample, ...], urgent: bool = False
     ) -> GroupScore:
+        """Answers, clusters and entropy of samples. Raises ScorerError."""
         with self._metrics.score_seconds.time():
             return await self._scorer.score_completions(question, samples, urgent)
 

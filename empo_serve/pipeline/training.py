@@ -13,6 +13,7 @@ from empo_serve.config import Config
 from empo_serve.db.data_dir import DataDir
 from empo_serve.engine.process import ChildProcess
 from empo_serve.errors import JobError
+from empo_serve.semantics.copies import copies_question
 from empo_serve.train.job import (
     OPTIMIZER,
     BaseModel,
@@ -55,7 +56,11 @@ class Training:
     async def write_job(
         self, update_id: int, parent: AdapterVersion, model_dir: Path | None
     ) -> None:
-        """Write the job directory, unless a former process has done so. Raises JobError."""
+        """Write the job directory, unless a former process has done so. Raises JobError.
+
+        `parent` is the version that the job is to replace. It goes on from there, or starts again
+        at v0 when that is due (train.rebase_every).
+        """
         directory = self._data_dir.update(update_id)
         if (directory / "job.json").exists():
             return
@@ -64,17 +69,28 @@ class Training:
         rows = await self._store.leased(update_id)
         if not rows:
             raise JobError("the update holds no groups")
+        lineage = await self._lineage(parent)
+        rebased = self._rebased_updates(lineage)
+        rows = await self._store.trained_by(rebased) + rows
+        staleness = {version.version: i for i, version in enumerate(lineage)}
         base = BaseModel(str(model_dir), config_sha256(model_dir), self._config.model.dtype)
         job = Job(
             update_id=update_id,
-            parent_version=parent.version,
+            parent_version="v0" if rebased else parent.version,
             base_model=base,
             temperature=self._config.sampling.temperature,
             max_completion_length=self._config.max_sample_tokens,
             train=self._config.train,
-            groups=tuple(_job_group(row) for row in rows),
+            groups=tuple(
+                _job_group(
+                    row,
+                    staleness.get(row["version"], len(lineage)),
+                    self._config.train.copies_are_answers,
+                )
+                for row in rows
+            ),
         )
-        if parent.version == "v0":
+        if job.parent_version == "v0":
             await asyncio.to_thread(write_job, directory, job)
             return
         optimizer = None
@@ -84,6 +100,31 @@ class Training:
         await asyncio.to_thread(
             write_job, directory, job, self._registry.path(parent.version), optimizer
         )
+
+    async def _lineage(self, parent: AdapterVersion) -> list[AdapterVersion]:
+        """The parent and its ancestors, as far back as a job can have samples of."""
+        train = self._config.train
+        names = await self._registry.versions_since(
+            parent, train.max_staleness + train.rebase_every
+        )
+        return [await self._registry.get(name) for name in names]
+
+    def _rebased_updates(self, lineage: list[AdapterVersion]) -> list[int]:
+        """The updates that are trained on again because it is time to start at v0; else none."""
+        count = self._config.train.rebase_every
+        since_v0: list[int] = []
+        for version in lineage:
+            if version.version == "v0" or len(since_v0) == count:
+                break
+            if version.update_id is not None:  # else it was imported
+                since_v0.append(version.update_id)
+                if self.started_at_v0(version.update_id):
+                    break
+        return since_v0 if count and len(since_v0) == count else []
+
+    def started_at_v0(self, update_id: int) -> bool:
+        """Did the job of this update start at v0, by itself or because it was time to?"""
+        return not (self._data_dir.update(update_id) / "parent").exists()
 
     async def run(self, update_id: int) -> JobResult:
         """Run the one-shot trainer on the job. Raises TrainerFailed with its last log lines."""
@@ -116,13 +157,15 @@ class Training:
         return result
 
 
-def _job_group(row: dict[str, Any]) -> JobGroup:
+def _job_group(row: dict[str, Any], staleness: int, copies_are_answers: bool) -> JobGroup:
     samples = tuple(
         JobSample(
             token_ids=tuple(s["token_ids"]),
             logprobs=tuple(s["logprobs"]),
             answer=s["answer"],
             truncated=s["finish_reason"] == "length",
+            copies_question=not copies_are_answers
+            and copies_question(row["question"], s["answer"]),
         )
         for s in row["samples"]
     )
@@ -134,4 +177,5 @@ def _job_group(row: dict[str, Any]) -> JobGroup:
         semantic_ids=tuple(row["semantic_ids"]),
         semantic_entropy=row["semantic_entropy"],
         samples=samples,
+        staleness=staleness,
     )

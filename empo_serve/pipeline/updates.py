@@ -28,6 +28,7 @@ from empo_serve.db.settings import read_setting, write_setting
 from empo_serve.errors import AdapterError, EngineError, JobError
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.candidates import Candidates
+from empo_serve.pipeline.guarding import Guarding
 from empo_serve.pipeline.training import TrainerFailed, Training
 from empo_serve.train.job import JobResult
 from empo_serve.types import AdapterState, AdapterVersion, GroupState, UpdateState
@@ -53,6 +54,7 @@ class Updates:
         rollout: Rollout,
         training: Training,
         candidates: Candidates,
+        guarding: Guarding,
         metrics: Metrics,
         set_paused: Callable[[bool], None],
     ) -> None:
@@ -65,6 +67,7 @@ class Updates:
         self._rollout = rollout
         self._training = training
         self._candidates = candidates
+        self._guarding = guarding
         self._metrics = metrics
         self._set_paused = set_paused
         self._model_dir: Path | None = None
@@ -79,7 +82,9 @@ class Updates:
     async def start(self, model_dir: Path | None) -> None:
         """Begin to look for work; `model_dir` is None where there is no model to train."""
         self._model_dir = model_dir
-        await self._apply_pause(bool(await read_setting(self._database, _PAUSED)))
+        await self._guarding.start()
+        is_paused = bool(await read_setting(self._database, _PAUSED))
+        await self._apply_pause(is_paused or bool(self._guarding.tripped))
         self._task = asyncio.create_task(self._run(), name="updates")
 
     async def stop(self) -> None:
@@ -97,6 +102,11 @@ class Updates:
         """A group was admitted."""
         self._wake.set()
 
+    def scored(self) -> None:
+        """A group was sampled and scored, whether admitted or not."""
+        if self._guarding.scored():
+            self._wake.set()
+
     def ask(self) -> None:
         """Train now, on whatever is pending."""
         self._asked = True
@@ -105,6 +115,8 @@ class Updates:
     async def pause(self, paused: bool) -> None:
         """Pause or resume learning; it stays so across restarts. A running update finishes."""
         await write_setting(self._database, _PAUSED, paused or None)
+        if not paused:
+            await self._guarding.clear()
         await self._apply_pause(paused)
         self._wake.set()
 
@@ -143,6 +155,7 @@ class Updates:
         train = self._config.train
         last = time.monotonic()
         while True:
+            is_guarded = await self._safely(self._guard())
             counts = await self._store.counts()
             for state, count in counts.items():
                 self._metrics.buffer_rows.labels(state=state).set(count)
@@ -150,8 +163,11 @@ class Updates:
             is_due = train.interval_s > 0 and time.monotonic() - last >= train.interval_s
             is_wanted = self._asked or pending >= train.groups_per_update or is_due
             # While a version is pinned nothing new could serve, so nothing new is trained.
-            may_train = self.is_enabled and not self.is_paused and self._rollout.pinned is None
+            is_settled = self._rollout.pinned is None and self._rollout.canary is None
+            may_train = self.is_enabled and not self.is_paused and is_settled and is_guarded
             if pending and is_wanted and may_train:
+                if await self._guarding.discard_repeated():
+                    continue  # there may be too few left
                 self._asked = False
                 return
             if not pending:
@@ -159,6 +175,13 @@ class Updates:
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), train.interval_s or None)
+
+    async def _guard(self) -> bool:
+        """Pause learning when a guard says so; serving does not notice. Without working guards
+        nothing is trained."""
+        if self.is_enabled and not self.is_paused and await self._guarding.check():
+            await self.pause(True)
+        return True
 
     # One update.
 
@@ -221,8 +244,9 @@ class Updates:
         if candidate is None:
             source = self._data_dir.update(update_id) / "adapter"
             num_groups = result.metrics.groups - result.metrics.groups_without_signal
+            before = 0 if self._training.started_at_v0(update_id) else parent.trained_groups
             candidate = await self._registry.publish(
-                source, parent.version, update_id, parent.trained_groups + num_groups
+                source, parent.version, update_id, before + num_groups
             )
         elif candidate.state is not AdapterState.CANDIDATE:
             return UpdateState.PUBLISHED, GroupState.TRAINED, candidate.version, None

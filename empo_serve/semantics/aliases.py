@@ -236,7 +236,7 @@ _ELEMENTS = words(
     " uranium U plutonium Pu"
 )
 _ELEMENT_QUESTION = re.compile(
-    r"\b(?:element|metal|gas|symbol|chemical|atom|atomic|periodic)s?\b", re.I
+    r"\b(?:element|metal|gas(?:es)?|symbol|chemical|atom|atomic|periodic)s?\b", re.I
 )
 _SPELLINGS = {"aluminum": "aluminium", "sulfur": "sulphur", "cesium": "caesium"}
 

@@ -25,7 +25,8 @@ class Equivalence(Protocol):
 
     Symmetric in each pair, true of an answer and itself, and never true of an empty answer.
     It does not promise to be transitive: `cluster.semantic_ids` copes with that.
-    Text that is hostile (huge, deeply nested, not valid Unicode) gets a verdict, not an exception.
+    Text that is hostile (huge, deeply nested, not valid Unicode) gets a verdict, not an exception;
+    but for mathematics that comes to no end, which raises ScorerError: it is not "different".
     Who is not sure says None, and leaves it to others: only the last one's None counts as different
     (`cascade.Cascade`).
     """

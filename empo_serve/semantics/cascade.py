@@ -16,8 +16,8 @@ from empo_serve.semantics.rules import RulesEquivalence
 
 log = logging.getLogger(__name__)
 
-# A comparison of mathematics that failed or was killed: no similarity of texts may replace it.
-_STAYS_UNKNOWN = {"math", "math_timeout"}
+# What mathematics could not read: no similarity of texts may replace it.
+_STAYS_UNKNOWN = {"math"}
 
 
 class Cascade:

@@ -24,6 +24,8 @@ def semantic_ids(
 
     Equal texts are compared once. An answer without text is never equal to anything, not even to
     another one: each gets a cluster of its own.
+
+    Raises ScorerError where a comparison that is needed cannot be decided in time.
     """
     texts = [answer.strip() for answer in answers]
     counts = Counter(text for text in texts if text)

@@ -11,8 +11,15 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 
 from empo_serve.semantics.numbers import parse_quantity
-from empo_serve.semantics.opposites import contradict, direction, is_turned, stem
-from empo_serve.semantics.questions import is_open, question_words, words
+from empo_serve.semantics.opposites import (
+    contradict,
+    direction,
+    is_turned,
+    marks,
+    stem,
+    without_turned,
+)
+from empo_serve.semantics.questions import fold_word, is_open, question_words, words
 
 _NEGATION = re.compile(
     r"\b(?:not|never|no|none|neither|nor|cannot|without|nobody|nothing|unable|false)\b|n['’]t\b",
@@ -32,6 +39,13 @@ _UNCHANGED = re.compile(
     r"|\bnothing (?:changes|happens)\b",
     re.I,
 )
+_WHO_QUESTION = re.compile(r"\b(?:who|which)\b", re.I)
+_FIRST_NAME = re.compile(r"(?:(?:[Ii]t|[Tt]hat)(?: is|['’]s) )?([A-Z]\w+)")
+_BECOMES = re.compile(
+    r"(\w+) (?:becom(?:es?|ing)|(?:(?:turn|chang|convert)\w* )?into) (?:an? |the )?(\w+)", re.I
+)
+_SCOPE = 6  # words that a negation can deny
+_MIN_DENIAL = 4  # words; a shorter text is denied as a whole
 _PRONOUN = re.compile(r"\b(?:he|she|him|her|they|them|former|latter)\b", re.I)
 _CONDITION = re.compile(
     r"^(?:as|when|if|because|since|with)\b[^,]*,\s*|,?\s+(?:as|when|if|because|since)\s.*$", re.I
@@ -45,6 +59,7 @@ _FUNCTION_WORDS = frozenset(
         " might shall should must which who whom whose what when where why how because since while"
         " whereas if very also just too rather quite some any about over up out off down such own"
         " one ones other others each much many let lets mainly mostly"
+        " begin begins began start starts"
     )
 )
 _CONSEQUENCE = re.compile(r"(?<=\w{3}), so (?!that\b).*$", re.S)
@@ -61,23 +76,56 @@ def conflict(question: str, a: str, b: str) -> str | None:
     if is_why and not (_CONSEQUENCE.search(a) and _CONSEQUENCE.search(b)):
         # What one of them concludes, the other may leave unsaid.
         a, b = _CONSEQUENCE.sub("", a), _CONSEQUENCE.sub("", b)
+    a, b = without_turned(a), without_turned(b)
     tokens_a, tokens_b = words(a.lower()), words(b.lower())
     if _numbers(tokens_a) != _numbers(tokens_b):
         return "number"
-    if len(_NEGATION.findall(a)) % 2 != len(_NEGATION.findall(b)) % 2:
+    if _negations_differ(a, b):
         return "negation"
     names_a, names_b = _names(a, b, question), _names(b, a, question)
-    if names_a - names_b and names_b - names_a:
+    if (names_a - names_b and names_b - names_a) or _answers_differ(question, a, b):
         return "name"
     if contradict(_without_condition(question, a), _without_condition(question, b)):
         return "opposite"
-    if _roles_differ(question, a, b):
+    if _roles_differ(question, a, b) or _reversed(a, b):
         return "role"
     if not is_open(question) and _crossed(question, tokens_a, tokens_b):
         return "role"
     if _is_substitution([stem(w) for w in tokens_a], [stem(w) for w in tokens_b]):
         return "word"
     return None
+
+
+def _negations_differ(a: str, b: str) -> bool:
+    """Does one text deny what the other says? "No car is coming" does not deny "look both ways"."""
+    num_a, num_b = (len(_NEGATION.findall(text)) for text in (a, b))
+    if num_a % 2 == num_b % 2:
+        return False
+    if num_a and num_b:
+        return True
+    denying, plain = (a, b) if num_a else (b, a)
+    if len(words(denying)) < _MIN_DENIAL:
+        return True
+    said = {stem(w) for w in words(plain)} - _FUNCTION_WORDS
+    for found in _NEGATION.finditer(denying):
+        denied = words(denying[found.end() :])[:_SCOPE]
+        if said & ({stem(w) for w in denied} - _FUNCTION_WORDS):
+            return True
+        if marks(" ".join(denied)) & marks(plain):
+            return True  # "does not rise" and "goes up"
+    return False
+
+
+def _answers_differ(question: str, a: str, b: str) -> bool:
+    """Who it is stands first: "Carol, because ..." and "It's Anna: ..."."""
+    if not _WHO_QUESTION.search(question) or _ROLE_QUESTION.search(question):
+        return False
+    one, other = _FIRST_NAME.match(a), _FIRST_NAME.match(b)
+    if one is None or other is None:
+        return False
+    asked = question_words(question)
+    names = {fold_word(found[1]) for found in (one, other)}
+    return len(names) == 2 and names <= asked
 
 
 def points_at_roles(question: str, text: str) -> bool:
@@ -149,6 +197,12 @@ def _roles_differ(question: str, a: str, b: str) -> bool:
     if order_a != order_b and order_a != order_b[::-1]:
         return True
     return (order_a != order_b) != (is_turned(a) != is_turned(b))
+
+
+def _reversed(a: str, b: str) -> bool:
+    """ "A liquid becomes a gas" against "gas into liquid": what one begins with, the other ends."""
+    one, other = ([tuple(map(stem, f)) for f in _BECOMES.findall(t)] for t in (a, b))
+    return any(x[0] == y[1] or x[1] == y[0] for x in one for y in other)
 
 
 def _crossed(question: str, a: Sequence[str], b: Sequence[str]) -> bool:

@@ -43,6 +43,11 @@ def predicates(question: str, text: str) -> tuple[str, str] | None:
     return (one, other) if one and other else None
 
 
+def is_contrasting(question: str) -> bool:
+    """Does the question ask in what two things differ?"""
+    return _contrasted(question) is not None
+
+
 def _names(stems: set[str], thing: frozenset[str], pointer: str) -> bool:
     """ "dictators" stands for a dictatorship, "the former" for the first thing."""
     return pointer in stems or any(

@@ -15,10 +15,10 @@ from empo_serve.config import SemanticsSection
 from empo_serve.errors import StartupError
 from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.conflicts import conflict, points_at_roles, same_change
-from empo_serve.semantics.contrasts import predicates
+from empo_serve.semantics.contrasts import is_contrasting, predicates
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.normalize import looks_like_math, normalize
-from empo_serve.semantics.questions import options, words
+from empo_serve.semantics.questions import options, wants_statement, words
 
 _MIN_WORDS = 3
 _MAX_LENGTH = 2000  # characters that are embedded
@@ -82,8 +82,10 @@ class EmbeddingEquivalence:
     def _contrast(self, question: str, a: str, b: str) -> Verdict | None:
         """Do both say the same of the two things that the question contrasts, or the reverse?"""
         one, other = predicates(question, a), predicates(question, b)
-        if one is None or other is None or a == b:
+        if not a or not b or normalize(a) == normalize(b) or not is_contrasting(question):
             return None
+        if one is None or other is None:
+            return Verdict(None, "contrast")
         self.load()
         said = sorted({*one, *other})
         vectors = self._vectors("", said)
@@ -132,7 +134,8 @@ def guard(question: str, a: str, b: str) -> Verdict | None:
     changes = same_change(question, a, b)
     if changes is not None:
         return Verdict(changes, "direction")
-    if min(len(words(one)), len(words(other))) < _MIN_WORDS:
+    is_short = min(len(words(one)), len(words(other))) < _MIN_WORDS
+    if is_short and not wants_statement(question):
         return Verdict(None, "short")
     return None
 

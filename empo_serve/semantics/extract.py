@@ -15,7 +15,8 @@ from functools import lru_cache
 from empo_serve.semantics.multiple_choice import chosen_label
 from empo_serve.semantics.prose import answer_in_prose
 from empo_serve.semantics.questions import is_yes_no, options
-from empo_serve.semantics.sentences import after_hedge, is_refusal, split_sentences
+from empo_serve.semantics.sentences import split_sentences
+from empo_serve.semantics.speaker import after_hedge, is_refusal
 from empo_serve.semantics.yes_no import polarity
 
 _MAX_COMPLETION = 100_000  # characters; the answer of a longer one is looked for at its end

@@ -46,6 +46,15 @@ def has_signs(text: str) -> bool:
     return bool(_SIGNS_MATTER.search(text))
 
 
+_LONG_WORD = 6  # letters
+
+
+def is_one_word(a: str, b: str) -> bool:
+    """ "buona notte" is "buonanotte"; digits would make another number."""
+    joined = a.replace(" ", "")
+    return len(joined) >= _LONG_WORD and joined.isalpha() and joined == b.replace(" ", "")
+
+
 def without_accents(text: str) -> str:
     """Without the diacritics of Latin, Greek and Cyrillic letters."""
     if text.isascii():

@@ -8,6 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from empo_serve.semantics.units import (
+    UNITS,
+    asked_unit,
+    is_other_currency,
+    one_is_bare_degree,
+    singular,
+)
+
 _SMALL = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
     "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14,
@@ -25,25 +33,6 @@ _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10
 _PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4} | {
     part: n for word, n in _ORDINALS.items() if 4 <= n <= 20 for part in (word, word + "s")
 }
-
-_UNITS: dict[str, tuple[str, Fraction]] = {}  # unit -> (dimension, factor to its base unit)
-for _dimension, _table in {
-    "length": "mm millimetre millimeter 0.001; cm centimetre centimeter 0.01; m metre meter 1;"
-    " km kilometre kilometer 1000; inch inche 0.0254; ft foot feet 0.3048; mile mi 1609.344",
-    "mass": "mg milligram 0.001; g gram gramme 1; kg kilogram kilo 1000; lb pound 453.59237",
-    "time": "second sec s 1; minute min 60; hour hr h 3600; day 86400; week 604800",
-    "volume": "ml millilitre milliliter 0.001; l litre liter 1",
-    "dollar": "$ dollar usd 1; cent ¢ 0.01",
-    "euro": "€ euro eur 1",
-    "sterling": "£ gbp 1",
-    "degree": "° degree ° 1",
-    "celsius": "°c c celsiu 1",
-    "fahrenheit": "°f f fahrenheit 1",
-}.items():
-    for _row in _table.split(";"):
-        *_names, _factor = _row.split()
-        for _name in _names:
-            _UNITS[_name] = (_dimension, Fraction(_factor))
 
 _LITERAL = re.compile(
     r"(?P<sign>[-+])?\s?(?P<currency>[$€£])?\s?(?P<sign2>-)?"
@@ -65,6 +54,7 @@ _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_SMALL)}|a hundred|half)\b")
 _AND_A_HALF = re.compile(r"^(?:an?|one) (\w+) and a half$")
 _ODDS = re.compile(r"(?:an? |)(\w+) (?:in|out of) (\w+)")
 _UNIT_WORD = re.compile(r"[^\W\d]+|[$€£¢]|°[cf]?")
+_EXTENTS = ("long", "high", "tall", "wide", "deep", "away", "old", "far", "thick")
 _MAX_LENGTH = 120
 
 
@@ -125,7 +115,7 @@ def only_number(text: str, asked: str) -> Quantity | None:
         return _with_unit(found[0], text) if len(found) == 1 else None
     if at := _NUMBER_WORD.search(text):
         compound = parse_quantity(text[at.start() :])  # "twelve euros and fifty cents"
-        if compound is not None and compound.unit in _UNITS:
+        if compound is not None and compound.unit in UNITS:
             return compound
     tokens = re.findall(r"[a-z]+(?:-[a-z]+)*", text)
     known = set(re.findall(r"[a-z]+(?:-[a-z]+)*", asked.lower()))
@@ -138,8 +128,8 @@ def only_number(text: str, asked: str) -> Quantity | None:
         if spoken is None:
             i += 1
             continue
-        unit = _singular(spoken[1].split(" ")[0])
-        runs.append(Quantity(spoken[0], unit if unit in _UNITS else ""))
+        unit = singular(spoken[1].split(" ")[0])
+        runs.append(Quantity(spoken[0], unit if unit in UNITS else ""))
         i += max(
             1, len(" ".join(tokens[i : i + 12]).replace("-", " ").split()) - len(spoken[1].split())
         )
@@ -149,7 +139,7 @@ def only_number(text: str, asked: str) -> Quantity | None:
 def _with_unit(digits: str, text: str) -> Quantity | None:
     """The number with the unit behind it."""
     following = re.search(rf"{re.escape(digits)}\s?([^\W\d]{{3,}})", text)
-    unit = following[1] if following and _singular(following[1]) in _UNITS else ""
+    unit = following[1] if following and singular(following[1]) in UNITS else ""
     return parse_quantity(f"{digits} {unit}")
 
 
@@ -164,31 +154,24 @@ def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
         if re.search(r"%|percent", question, re.I) and percent.value == other.value:
             return True
         return percent.value / 100 == other.value
-    known_a, known_b = _UNITS.get(a.unit), _UNITS.get(b.unit)
+    known_a, known_b = UNITS.get(a.unit), UNITS.get(b.unit)
     if known_a and known_b:
+        if {known_a[0], known_b[0]} == {"celsius", "fahrenheit"}:
+            celsius, fahrenheit = (a, b) if known_a[0] == "celsius" else (b, a)
+            return celsius.value * 9 / 5 + 32 == fahrenheit.value
         if known_a[0] != known_b[0]:
-            return _one_is_bare_degree(known_a[0], known_b[0]) and a.value == b.value
+            return one_is_bare_degree(known_a[0], known_b[0]) and a.value == b.value
         return a.value * known_a[1] == b.value * known_b[1]
     if a.unit and b.unit:
         return None if a.value == b.value else False
     with_unit, bare = (a, b) if a.unit else (b, a)
-    asked = _asked_unit(question)
-    known = _UNITS.get(with_unit.unit)
-    if asked and known and _UNITS[asked][0] == known[0]:
-        return with_unit.value * known[1] == bare.value * _UNITS[asked][1]
+    if is_other_currency(with_unit.unit, question):
+        return False
+    asked = asked_unit(question)
+    known = UNITS.get(with_unit.unit)
+    if asked and known and UNITS[asked][0] == known[0]:
+        return with_unit.value * known[1] == bare.value * UNITS[asked][1]
     return a.value == b.value
-
-
-def _one_is_bare_degree(a: str, b: str) -> bool:
-    return "degree" in (a, b) and {a, b} & {"celsius", "fahrenheit"} != set()
-
-
-def _asked_unit(question: str) -> str | None:
-    for found in re.finditer(r"\bhow many (\w+)|\bin (?:\w+ )?(\w+s)\b", question[-2000:], re.I):
-        unit = _singular((found[1] or found[2]).lower())
-        if unit in _UNITS and len(unit) > 2:
-            return unit
-    return None
 
 
 def _plain(text: str) -> str:
@@ -272,14 +255,12 @@ def _unit_name(rest: str) -> str | None:
     names = rest.split()
     if len(names) > 2 or not all(_UNIT_WORD.fullmatch(name) for name in names):
         return None
-    first = _singular(names[0]) if names else ""
-    if len(names) > 1 and len(first) > 2 and _UNITS.get(first, ("",))[0] in ("time", "length"):
+    first = singular(names[0]) if names else ""
+    if len(names) > 1 and len(first) > 2 and UNITS.get(first, ("",))[0] in ("time", "length"):
         return first  # "two days pass"
-    return " ".join(_singular(name) for name in names)
-
-
-def _singular(name: str) -> str:
-    return name[:-1] if len(name) > 2 and name.endswith("s") else name
+    if len(names) > 1 and first in UNITS and names[1] in _EXTENTS:
+        return first
+    return " ".join(singular(name) for name in names)
 
 
 def _compound(value: Fraction, rest: str) -> Quantity | None:
@@ -287,14 +268,14 @@ def _compound(value: Fraction, rest: str) -> Quantity | None:
     parts = re.match(r"([^\W\d]+|[$€£])\s*(?:,|and)?\s+(.+)$", rest)
     if not parts:
         return None
-    large = _UNITS.get(_singular(parts[1]))
+    large = UNITS.get(singular(parts[1]))
     smaller = parse_quantity(parts[2])
     if not large or smaller is None or not smaller.unit:
         return None
     dimension, factor = large
     if smaller.unit == "cent" and dimension in ("dollar", "euro"):
-        return Quantity(value + smaller.value / 100, _singular(parts[1]))
-    small = _UNITS.get(smaller.unit)
+        return Quantity(value + smaller.value / 100, singular(parts[1]))
+    small = UNITS.get(smaller.unit)
     if not small or small[0] != dimension:
         return None
-    return Quantity(value + smaller.value * small[1] / factor, _singular(parts[1]))
+    return Quantity(value + smaller.value * small[1] / factor, singular(parts[1]))

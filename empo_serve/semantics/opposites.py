@@ -67,6 +67,8 @@ maximum maximise | minimum minimise
 multiply | divide
 present | absent
 peace | war
+guilty convict convicted conviction condemn condemned
+    | innocent acquit acquitted acquittal
 import | export
 converge convergent | diverge divergent
 hire employ | fire
@@ -97,6 +99,13 @@ def stem(word: str) -> str:
     return word[:-1] if len(word) > 3 and word[-1] in "ei" else word
 
 
+# Of some pairs there is no third: what is not open is closed.
+_NO_THIRD = ("guilty", "open", "alive", "true", "same", "present", "full", "legal", "visible")
+_CONTRARY = [
+    tuple(side.split()[0] for side in line.split("|")) if line.split()[0] in _NO_THIRD else ()
+    for line in re.split(r"\n(?=\S)", _LINES.strip())
+]
+_TURNED = re.compile(r"\bnot (?:be )?(\w+)")
 _SIDES: dict[str, set[tuple[int, int]]] = {}
 for _i, _line in enumerate(re.split(r"\n(?=\S)", _LINES.strip())):
     for _side, _words in enumerate(_line.split("|")):
@@ -116,6 +125,20 @@ def marks(text: str) -> frozenset[tuple[int, int]]:
         flip = previous == "less" and token not in _AMOUNTS
         found |= {(line, side ^ flip) for line, side in _SIDES.get(token, ())}
     return frozenset(found)
+
+
+def without_turned(text: str) -> str:
+    """ "not guilty" -> "innocent": a negation that only makes the opposite of the next word."""
+    return _TURNED.sub(_as_opposite, text)
+
+
+def _as_opposite(found: re.Match[str]) -> str:
+    sides = _SIDES.get(stem(found[1]), set())
+    lines = {line for line, _ in sides if _CONTRARY[line]}
+    if len(lines) != 1 or len(sides) != 1:
+        return found[0]
+    (line, side) = next(iter(sides))
+    return _CONTRARY[line][1 - side]
 
 
 def contradict(a: str, b: str) -> bool:
@@ -140,8 +163,11 @@ def direction(text: str) -> int | None:
 
 def is_turned(text: str) -> bool:
     """Does the text name the one who is acted on first: passive, or "borrow" for "lend"?"""
-    receives = any(stem(w) in _RECEIVING for w in words(text))
-    return bool(_PASSIVE.search(text)) != receives
+    passive = _PASSIVE.search(text)
+    # "gets rescued by" is passive, and nobody gets anything.
+    active = text if passive is None else text.replace(passive[0].split()[0], "", 1)
+    receives = any(stem(w) in _RECEIVING for w in words(active))
+    return bool(passive) != receives
 
 
 # "less heat" is less of a thing, no opposite of "heat".

@@ -15,6 +15,12 @@ _AUXILIARY = re.compile(
 _YES_NO_HINT = re.compile(
     r"\b(yes or no|yes/no|true or false|true/false|is it true|is it correct)\b", re.I
 )
+# "was" is German there: "Was ist die Hauptstadt?"
+_GERMAN_WAS = re.compile(
+    r"\bwas (?:ist|sind|war|waren|hat|haben|macht|machen|bedeutet|passiert|geschieht|heißt|kostet"
+    r"|kann|wird|muss|misst|für|versteht|isst|trägt|liegt|gehört|ergibt|zeigt|braucht)\b",
+    re.I,
+)
 # A verb first (German, Dutch, Romance), an inverted subject (French), a particle.
 _FOREIGN_YES_NO = re.compile(
     r"(?:^|[.!?]\s+)(?:(?:ist|sind|war|waren|hat|haben|kann|können|gibt es|darf|muss|wird|liegt"
@@ -43,10 +49,16 @@ _OPEN = re.compile(
     r"(?!.*\b(?:say|spell(?:ed|t)?|called?|pronounced?|written|write|translated?)\b)"
     r"|\bwhat (?:happens|happened|(?:would|will) happen|causes?|caused|makes?|made)\b"
     r"|\bwhat (?:do|does|did|should|had|has|have)\b.*\b(?:do|mean|decided?|done|teach)\b"
-    r"|\bdifferences?\b(?=.* between\b)|\bdiffer\b|\bexplain\b|\bdescribe\b|\bthe moral\b"
+    r"|\bdifferences?\b(?=.* between\b)|\bdiffer\b|\bexplain\b|\bdescribe\b"
+    r"|\bthe (?:moral|main idea|message|lesson|purpose|reason|point)\b"
     r"|\bwho\b.*\b(?:whom|whose|what|which)\b|^\W*what (?:is|are) (?:an? )?[a-z]+(?: [a-z]+)?\s*\?",
     re.I | re.S,
 )
+_WHO = re.compile(r"\bwho(?:m|se)?\b", re.I)
+_TIME_QUESTION = re.compile(
+    r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century)\b", re.I
+)
+_COUNT_QUESTION = re.compile(r"\bhow many\b|\bnumber of\b", re.I)
 _POSSESSIVE = re.compile(r"['’]s?$")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _MAX_QUESTION = 8000  # characters that are looked at; a longer prompt asks at its end
@@ -89,6 +101,8 @@ def is_yes_no(question: str) -> bool:
         return False
     if _YES_NO_HINT.search(question):
         return True
+    if _GERMAN_WAS.search(question):
+        return False
     asked = [part for part in re.split(r"(?<=[.!?])\s+|\n", question) if part.endswith("?")]
     asked_words = _WORD.findall((asked[-1] if asked else question)[:400].lower())
     if _FOREIGN_YES_NO.search(question[-_MAX_QUESTION:].strip()):
@@ -104,6 +118,20 @@ def is_open(question: str) -> bool:
     return bool(_OPEN.search(question[-_MAX_QUESTION:])) and not (
         options(question) or is_yes_no(question)
     )
+
+
+@lru_cache(maxsize=256)
+def asks_when(question: str) -> bool:
+    return bool(_TIME_QUESTION.search(question[-_MAX_QUESTION:]))
+
+
+def asks_how_many(question: str) -> bool:
+    return bool(_COUNT_QUESTION.search(question[-_MAX_QUESTION:]))
+
+
+def wants_statement(question: str) -> bool:
+    """Open, and not about who does what to whom: there a name of two words decides."""
+    return is_open(question) and not _WHO.search(question[-_MAX_QUESTION:])
 
 
 @lru_cache(maxsize=256)

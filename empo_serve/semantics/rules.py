@@ -8,144 +8,38 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from fractions import Fraction
-from functools import cached_property, lru_cache
 
 from empo_serve.config import SemanticsSection
+from empo_serve.errors import ScorerError
 from empo_serve.semantics.aliases import calendar_names, is_alias, is_calendar_name
 from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.conflicts import same_change
 from empo_serve.semantics.dates import (
-    parse_date,
-    parse_decade,
-    parse_time,
     same_decade,
-    years_in_digits,
 )
-from empo_serve.semantics.extract import extract_answer
-from empo_serve.semantics.lists import list_items, same_items
+from empo_serve.semantics.equations import as_interval
+from empo_serve.semantics.formulas import same_value
+from empo_serve.semantics.lists import same_items
 from empo_serve.semantics.math_workers import MathWorkers
-from empo_serve.semantics.names import only_name, same_name
-from empo_serve.semantics.normalize import has_signs, looks_like_math, normalize
-from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity, same_quantity
-from empo_serve.semantics.numerals import foreign_number
+from empo_serve.semantics.names import same_name
+from empo_serve.semantics.normalize import has_signs, is_one_word, normalize
+from empo_serve.semantics.numbers import same_quantity
 from empo_serve.semantics.phrases import same_phrase
 from empo_serve.semantics.questions import (
-    fold_word,
+    asks_when,
     is_open,
     options,
-    question_words,
     wants_order,
     words,
 )
+from empo_serve.semantics.reading import SHORT, Reading, read
 from empo_serve.semantics.slots import fills_slot
 
-_SHORT = 3  # words
-_TIME_QUESTION = re.compile(
-    r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century)\b", re.I
-)
-_COUNT_QUESTION = re.compile(r"\bhow many\b|\bnumber of\b", re.I)
-_NONE = re.compile(
-    r"(?:there (?:are|is|were|was) )?(?:none|no \w+|not (?:a single )?one|nobody|no one|zero|nil)"
-    r"(?: of (?:them|the \w+|those)| at all| \w+)*[.!]?",
+_NOBODY = re.compile(
+    r"(?:according to [^,]*, |there (?:was|is|were|are) )?(?:nobody|no[ -]one|none of them|none"
+    r"|not (?:a single (?:one|person|soul)|one person|anyone))\b(?!.*\b(?:but|except|other)\b)",
     re.I,
 )
-_NOBODY = re.compile(
-    r"(?:nobody|no[ -]one|none of them|none)\b(?!.*\b(?:but|except|other)\b)", re.I
-)
-_STOP = frozenset(
-    words(
-        "the a an is are was were be been it its this that there they he she him his her of"
-        " in on at to"
-        " for by as and so do does did has have had i you"
-    )
-)
-
-
-class Reading:
-    """What one answer says, read in every way that a rule needs, when it needs it."""
-
-    def __init__(self, question: str, answer: str) -> None:
-        self.question = question
-        self.text = extract_answer(question, answer)
-        self.key = normalize(self.text)
-
-    @cached_property
-    def quantity(self) -> Quantity | None:
-        """The number that the answer is, or the only one that it brings."""
-        if _NONE.fullmatch(self.text) and _COUNT_QUESTION.search(self.question[-4000:]):
-            return Quantity(Fraction(0), "")
-        text = years_in_digits(self.text) if asks_when(self.question) else self.text
-        whole = parse_quantity(text)
-        if whole or (looks_like_math(self.text) and not _is_wordy(self.text)):
-            return whole
-        if len(self.text) >= 400:
-            return None
-        spoken = foreign_number(self.question[-4000:], self.text)
-        if spoken is not None:
-            return Quantity(Fraction(spoken), "")
-        return only_number(text, self.question[-4000:])
-
-    @cached_property
-    def date(self) -> tuple[int | None, int, int | None] | None:
-        return parse_date(self.text)
-
-    @cached_property
-    def time(self) -> int | None:
-        return parse_time(self.text)
-
-    @cached_property
-    def decade(self) -> tuple[int | None, int] | None:
-        return parse_decade(self.text)
-
-    @cached_property
-    def is_quantity(self) -> bool:
-        if parse_quantity(self.text) is not None or self.quantity == Quantity(Fraction(0), ""):
-            return True
-        return (
-            len(words(self.text)) <= _SHORT and foreign_number(self.question, self.text) is not None
-        )
-
-    @cached_property
-    def name(self) -> str:
-        """The one proper name that the answer brings."""
-        return only_name(self.question, self.text)
-
-    @cached_property
-    def is_name(self) -> bool:
-        return bool(self.name) and normalize(self.text) == normalize(self.name)
-
-    @cached_property
-    def items(self) -> tuple[str, ...]:
-        return list_items(self.text)
-
-    @cached_property
-    def is_math(self) -> bool:
-        return looks_like_math(self.text)
-
-    @cached_property
-    def content(self) -> tuple[str, ...]:
-        """Words that the question does not have."""
-        asked = question_words(self.question)
-        return tuple(w for w in self._folded if w not in asked and w not in _STOP)
-
-    @cached_property
-    def echo(self) -> tuple[str, ...]:
-        """Words that the question has too."""
-        asked = question_words(self.question)
-        return tuple(w for w in self._folded if w in asked and w not in _STOP)
-
-    @cached_property
-    def _folded(self) -> list[str]:
-        return [fold_word(w) for w in words(self.key)]
-
-
-@lru_cache(maxsize=256)
-def asks_when(question: str) -> bool:
-    return bool(_TIME_QUESTION.search(question[-4000:]))
-
-
-read = lru_cache(maxsize=1024)(Reading)
 
 
 class RulesEquivalence:
@@ -158,6 +52,7 @@ class RulesEquivalence:
         self._math.load()
 
     def same(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        """Raises ScorerError where a comparison of mathematics came to no end."""
         verdicts: list[Verdict] = []
         mathematics: list[tuple[int, tuple[str, str]]] = []
         for i, (a, b) in enumerate(pairs):
@@ -165,7 +60,9 @@ class RulesEquivalence:
             one, other = read(question, min(a, b)), read(question, max(a, b))
             verdict = compare(one, other)
             if verdict.same is None and _is_for_math(one, other):
-                mathematics.append((i, (one.text, other.text)))
+                verdict = _compare_values(one, other)
+                if verdict.same is None:
+                    mathematics.append((i, (as_interval(one.text), as_interval(other.text))))
             verdicts.append(verdict)
         if mathematics:
             results = self._math.same([texts for _, texts in mathematics])
@@ -183,6 +80,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(False, "empty")
     if a.key and a.key == b.key:
         return Verdict(True, "exact")
+    if is_one_word(a.key, b.key):
+        return Verdict(True, "spelling")
     offered = options(a.question)
     if a.text in offered and b.text in offered:
         return Verdict(False, "option")
@@ -200,32 +99,42 @@ def compare(a: Reading, b: Reading) -> Verdict:
     named = _same_calendar(a, b)
     if named is not None:
         return Verdict(named, "date_time")
+    if a.numbers and b.numbers:
+        is_ordered = wants_order(a.question)
+        one, other = (x.numbers if is_ordered else tuple(sorted(set(x.numbers))) for x in (a, b))
+        return Verdict(one == other, "list")
     if a.quantity and b.quantity and (a.is_quantity or b.is_quantity):
         equal = same_quantity(a.quantity, b.quantity, a.question)
         if equal is not None:
             return Verdict(equal, "number")
-    if not (a.is_math or b.is_math) and len(a.items) > 1 and len(b.items) > 1:
+    is_formal = a.is_math or b.is_math
+    if not is_formal and len(a.items) > 1 and len(b.items) > 1:
         is_same = same_items(a.question, a.items, b.items, wants_order(a.question))
         return Verdict(is_same, "list")
     if _same_only_name(a, b):
         return Verdict(True, "name")
     if same_phrase(a.question, a.text, b.text):
         return Verdict(True, "phrase")
-    if not is_open(a.question) and fills_slot(a.question, a.text, b.text):
+    if not (is_formal or is_open(a.question)) and fills_slot(a.question, a.text, b.text):
         return Verdict(True, "slot")
-    if a.is_math or b.is_math or a.is_quantity or b.is_quantity:
+    if is_formal or a.is_quantity or b.is_quantity:
         return Verdict(None, "undecided")
     if has_signs(a.key) or has_signs(b.key):
         is_same = is_alias(a.question, a.text, b.text)
         return Verdict(True, "name") if is_same else Verdict(None, "undecided")
     if same_name(a.question, a.text, b.text):
         return Verdict(True, "name")
-    if a.content and a.content == b.content and _is_part(a.echo, b.echo):
+    if (
+        a.content
+        and a.content == b.content
+        and a.pronouns == b.pronouns
+        and _is_part(a.echo, b.echo)
+    ):
         return Verdict(True, "echo")
     changes = same_change(a.question, a.text, b.text)
     if changes is not None:
         return Verdict(changes, "direction")
-    if max(len(words(a.key)), len(words(b.key))) <= _SHORT:
+    if max(len(words(a.key)), len(words(b.key))) <= SHORT:
         return Verdict(False, "text")
     return Verdict(None, "undecided")
 
@@ -252,17 +161,19 @@ def _same_calendar(a: Reading, b: Reading) -> bool | None:
     return one == other if len(one) == len(other) == 1 else None
 
 
-def _is_wordy(text: str) -> bool:
-    """A sentence with a number in it, such as "it lasts 3/2 hours", and no formula?"""
-    return len(re.findall(r"[a-z]{3,}", text)) > 1 and not re.search(r"[\\^=√{}<>]", text)
-
-
 def _is_for_math(a: Reading, b: Reading) -> bool:
     if not a.text or not b.text:
         return False
     return all(side.is_math or side.is_quantity for side in (a, b)) or (
         (a.is_math or b.is_math) and min(len(a.text), len(b.text)) < 40
     )
+
+
+def _compare_values(a: Reading, b: Reading) -> Verdict:
+    same = same_value(a.formula, b.formula)
+    if same is None and (a.formula.is_explosive or b.formula.is_explosive):
+        raise ScorerError("a number in it has too many digits to compare it")
+    return Verdict(same, "value")
 
 
 def _is_part(a: tuple[str, ...], b: tuple[str, ...]) -> bool:

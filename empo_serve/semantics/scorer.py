@@ -67,7 +67,8 @@ class Scorer:
         """Score final answers; "" is a sample without one.
 
         `mean_logprobs[i]` is the mean token log-probability of sample i, in nats. Raises ValueError
-        for no answers, or log-probabilities that are not finite or not as many.
+        for no answers, or log-probabilities that are not finite or not as many; ScorerError where
+        two answers cannot be compared in time.
         """
         ids = semantic_ids(question, answers, self.equivalence)
         entropy = self._entropy(ids)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+from empo_serve.semantics.echo import asked_stems, is_known
 from empo_serve.semantics.names import DISTINGUISHING
+from empo_serve.semantics.normalize import has_signs
 from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.opposites import stem
-from empo_serve.semantics.questions import question_words, words
+from empo_serve.semantics.questions import fold_word, question_words, words
 
 # What these do to the word that follows is not in the word.
 _RELATION = re.compile(
@@ -25,8 +27,9 @@ _FUNCTION_WORDS = frozenset(
         " his her their of in on at to for by from with as so do does did has have had i you we one"
         " called named known usually also just only simply mainly typically normally would will"
         " der die das den dem des ein eine einen einem er sie es ist sind war am im an in zu von"
-        " vom mit heißt wird hat auf ja le la les un une il elle est sont c en du de des au aux ce"
-        " on y que qui se par el los las una lo es son está en del al por con uno il gli i di da"
+        " vom mit heißt wird hat auf stammt kommt liegt"
+        " ja le la les un une il elle est sont c en du de des au aux ce on y que qui se par el"
+        " los las una lo es son está en del al por con uno il gli i di da"
         " nel della dello degli è sono si o os as um uma é são no na do dos das em"
     )
 )
@@ -42,18 +45,31 @@ def fills_slot(question: str, a: str, b: str) -> bool:
     """
     short, long = sorted((a, b), key=lambda text: (len(words(text)), text))
     num_words = len(words(long))
-    if len(words(short)) > _MAX_SLOT or not _MIN_SENTENCE <= num_words <= 20:
+    if len(words(short)) > _MAX_SLOT or num_words > 20:
         return False
     if _RELATION.search(f"{short} {long}"):
         return False
-    asked = {stem(w) for w in question_words(question)}
-    slot, said = _content(short, asked), _content(long, asked)
+    slot, said = _content(question, short), _content(question, long)
     if not slot or (slot != said[-len(slot) :] and slot != said[: len(slot)]):
         return False
     extra = [w for w in said if w not in slot]
+    if num_words < _MIN_SENTENCE and (extra or not _is_within(short, long)):
+        return False
     return len(extra) <= 1 and not any(w in DISTINGUISHING or parse_quantity(w) for w in extra)
 
 
-def _content(text: str, asked: set[str]) -> list[str]:
-    stems = [stem(w) for w in words(text)]
-    return [w for w in stems if w not in asked and w not in _FUNCTION_WORDS]
+def _is_within(short: str, long: str) -> bool:
+    """Word by word, without regard to stems: "Henry VIII" is not "Henry VII"."""
+    if has_signs(short) or has_signs(long):
+        return False
+    return {fold_word(w) for w in words(short)} <= {fold_word(w) for w in words(long)}
+
+
+def _content(question: str, text: str) -> list[str]:
+    asked = {stem(w) for w in question_words(question)}
+    stems = asked_stems(question)
+    return [
+        stem(w)
+        for w in words(text)
+        if not (stem(w) in asked or stem(w) in _FUNCTION_WORDS or is_known(w, stems))
+    ]

@@ -26,11 +26,11 @@ _LEADING = re.compile(
 )
 # Negation in the languages whose questions `is_yes_no` knows.
 _FOREIGN_NO = re.compile(
-    r"\b(?:nicht|kein\w*|niet|geen|no|nunca|pas|jamais|não|nunca|non|mai|не|нет)\b|ません|ない|不",
+    r"\b(?:nicht|kein\w*|niet|geen|no|nunca|pas|jamais|não|nunca|non|mai|ne|не|нет)\b|ません|ない|不",
     re.I,
 )
 _FOREIGN = re.compile(
-    r"[¿а-яぁ-ヿ一-鿿]|\b(?:der|die|das|nicht)\b|\b(?:ist|sind|hat|kann|est|une?|la|el|os?|il|een|é|è)\b",
+    r"[¿а-яぁ-ヿ一-鿿]|\b(?:der|die|das|den|dem|zu|nicht)\b|\b(?:ist|sind|hat|kann|est|une?|la|el|os?|il|een|é|è)\b",
     re.I,
 )
 _FALSE = re.compile(
@@ -214,7 +214,11 @@ def _says_goal(question: str, content: list[str]) -> tuple[bool, bool]:
         goals.add(stems[-2])  # "a prime number": "it is prime"
     new = [w for w in content if not _is_one_of(stem(w), stems) and w not in _BELONGS]
     says_goal = any(_is_one_of(stem(w), goals) for w in content)
-    return says_goal, not new and not _COMPARISON.search(main)
+    if _COMPARISON.search(main):
+        # "Everest is indeed higher": with the subject, the comparative says it all.
+        compares = any(w in ("more", "less") or w.endswith("er") for w in content if w in asked)
+        return says_goal, not new and compares and content[0] == rest[0]
+    return says_goal, not new
 
 
 def _is_one_of(word: str, others: Collection[str]) -> bool:
@@ -247,7 +251,11 @@ def _foreign_polarity(question: str, clause: str) -> bool | None:
     """A short clause that repeats the question says yes, with a negation no."""
     said = [fold(w) for w in words(clause.lower())]
     asked = question_words(question)
-    new = [w for w in said if w not in asked and w not in _FOREIGN_PRONOUNS]
+    new = [
+        w
+        for w in said
+        if w not in asked and w not in _FOREIGN_PRONOUNS and not _FOREIGN_NO.fullmatch(w)
+    ]
     if _FOREIGN_NO.search(clause):
         return False if len(said) <= 4 or len(new) <= 1 else None
     return True if said and not new and len(said) <= 8 else None

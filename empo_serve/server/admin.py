@@ -16,7 +16,7 @@ from empo_serve.adapters.files import WEIGHTS
 from empo_serve.errors import AdapterError
 from empo_serve.server.bodies import AdapterList, ShownAdapter
 from empo_serve.server.errors import BadRequest
-from empo_serve.server.keys import CONFIG, CONTROL, PIPELINE, Control
+from empo_serve.server.keys import CONFIG, CONTROL, METRICS, PIPELINE, Control
 from empo_serve.server.operations import ADAPTER_ACTIONS, LEARNING_ACTIONS
 from empo_serve.types import AdapterVersion, BandDecision
 
@@ -51,15 +51,12 @@ async def status(request: web.Request) -> web.Response:
         "not_ready_reason": control.not_ready(),
         "live": _live(control),
         "pinned": control.rollout.pinned,
+        "canary": control.rollout.canary.version if control.rollout.canary else None,
         "loaded": control.rollout.loaded,
-        "learning": {
-            "enabled": control.updates.is_enabled,
-            "paused": control.updates.is_paused,
-            "update_running": control.updates.running,
-            "groups_per_update": request.app[CONFIG].train.groups_per_update,
-        },
+        "learning": await control.learning.as_dict(),
         "queue": pipeline.queue_length,
         "buffer": await control.store.counts(),
+        "set_aside": await control.store.num_set_aside(),
         "last_update": updates[0] if updates else None,
     }
     return web.json_response(body)
@@ -82,14 +79,16 @@ async def list_queries(request: web.Request) -> web.Response:
 
 async def get_query(request: web.Request) -> web.Response:
     query_id = request.match_info["id"]
-    row = await request.app[CONTROL].store.get(query_id)
+    control = request.app[CONTROL]
+    row = await control.store.get(query_id)
     if row is None:
         raise BadRequest(f"There is no stored query {query_id}.", status=404, kind="NotFoundError")
+    row["feedback"] = await control.ratings.get(query_id)
     return web.json_response(row)
 
 
 async def delete_query(request: web.Request) -> web.Response:
-    deleted = await request.app[CONTROL].store.delete(query_id=request.match_info["id"])
+    deleted = await request.app[CONTROL].feedback.delete(query_id=request.match_info["id"])
     return web.json_response({"deleted": deleted})
 
 
@@ -99,7 +98,7 @@ async def delete_queries(request: web.Request) -> web.Response:
     before = _unix_seconds(request, "before")
     if before is None and not principal:
         raise BadRequest("Give principal=<name>, before=<unix seconds>, or both.", param="before")
-    deleted = await request.app[CONTROL].store.delete(before=before, principal=principal)
+    deleted = await request.app[CONTROL].feedback.delete(before=before, principal=principal)
     return web.json_response({"deleted": deleted})
 
 
@@ -123,8 +122,7 @@ async def change_adapter(request: web.Request) -> web.Response:
         if action == "promote":
             adapter = await control.rollout.promote(version)
         elif action == "rollback":
-            adapter = await control.rollout.roll_back(version)
-            await control.store.discard_version(version)
+            adapter = await control.take_back.roll_back(version)
         elif action == "pin":
             adapter = await control.rollout.pin(version)
         elif control.rollout.pinned != version:
@@ -147,6 +145,7 @@ async def import_adapter(request: web.Request) -> web.Response:
         try:
             adapter = await control.registry.publish(Path(folder), control.rollout.live.version)
         except AdapterError as e:
+            request.app[METRICS].gate_checks.labels(check="files", outcome="failed").inc()
             raise BadRequest(str(e), kind="AdapterError") from e
     adapter = await control.candidates.admit_import(adapter)
     return web.json_response(asdict(_show(control, adapter)), status=201)
@@ -168,6 +167,8 @@ async def train_now(request: web.Request) -> web.Response:
         if control.updates.is_paused
         else f"version {control.rollout.pinned} is pinned"
         if control.rollout.pinned
+        else f"version {control.rollout.canary.version} is out as a canary"
+        if control.rollout.canary
         else "no group is pending"
         if not pending
         else None

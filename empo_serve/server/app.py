@@ -10,7 +10,7 @@ from aiohttp import web
 from empo_serve.config import Config
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.main_path import Pipeline
-from empo_serve.server import admin, openai
+from empo_serve.server import admin, feedback, openai
 from empo_serve.server.auth import Keyring, authentication
 from empo_serve.server.document import document_json
 from empo_serve.server.errors import errors_middleware
@@ -48,6 +48,7 @@ def public_app(
     app[TITLE], app[HAS_KEYS] = "empo_serve", bool(keyring)
     app.router.add_post("/v1/chat/completions", openai.chat_completions)
     app.router.add_post("/v1/completions", openai.completions)
+    app.router.add_post("/v1/feedback", feedback.rate)
     app.router.add_get("/v1/models", openai.models)
     app.router.add_get("/v1/models/{model}", openai.model)
     return app

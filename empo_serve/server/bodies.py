@@ -116,6 +116,27 @@ class CompletionRequest(_Generation):
     suffix: str | None = None
 
 
+class RatingRequest(_Ours):
+    """What you thought of an answer: either `score` or `rating`. A later one replaces it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["score"], "properties": {"score": {"type": "number"}}},
+                {"required": ["rating"], "properties": {"rating": {"type": "string"}}},
+            ]
+        }
+    )
+
+    query_id: str = Field(min_length=1, max_length=128)
+    """From the answer's header X-Empo-Query-Id."""
+    score: float | None = Field(default=None, strict=True, ge=-1, le=1, allow_inf_nan=False)
+    """-1 (bad) to 1 (good)."""
+    rating: Literal["up", "down"] | None = None
+    """The same as 1 or -1."""
+    comment: str | None = Field(default=None, max_length=2000)
+
+
 class AdapterUpload(_Ours):
     """The two files of a LoRA adapter in PEFT's format."""
 
@@ -175,6 +196,13 @@ class Completion(_Generated):
 
     object: Literal["text_completion"]
     choices: list[dict[str, Any]]
+
+
+class Rated(_Ours):
+    """The rating is kept."""
+
+    query_id: str
+    score: float
 
 
 class Event(_Ours):
@@ -277,11 +305,31 @@ class EngineStatus(_Ours):
     why_down: list[str | None]
 
 
+class TrippedGuard(_Ours):
+    """Why learning is paused, by the numbers and in words."""
+
+    guard: str
+    value: float
+    limit: float
+    message: str
+    advice: str
+    """What to do next."""
+    version: str
+    """The version that was live then."""
+    at: float
+
+
 class LearningStatus(_Ours):
     enabled: bool
     paused: bool
     update_running: int | None
     groups_per_update: int
+    state: str
+    """off, paused, pinned, idle or learning."""
+    summary: str
+    """Is it learning? One line, with a 95 % interval where there is something to compare."""
+    guards: list[TrippedGuard]
+    """Those that paused learning; `resume` clears them."""
 
 
 class JudgeStatus(_Ours):
@@ -305,6 +353,8 @@ class Status(_Ours):
     not_ready_reason: str | None
     live: str | None
     pinned: str | None
+    canary: str | None
+    """The version that answers a share of the users beside the live one."""
     loaded: dict[str, int]
     """Loaded versions, and the number of requests that run on each."""
     learning: LearningStatus
@@ -312,4 +362,7 @@ class Status(_Ours):
     """Queries that wait to be sampled."""
     buffer: dict[str, int]
     """Stored queries by state."""
+    set_aside: dict[str, int]
+    """Stored queries that are never trained on, whatever their state: `heldout` for the gate,
+    `quarantined` with a version that was taken back."""
     last_update: dict[str, Any] | None

@@ -10,12 +10,16 @@ from aiohttp import web
 
 from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
+from empo_serve.buffer.feedback import FeedbackStore
 from empo_serve.buffer.store import GroupStore
 from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.candidates import Candidates
+from empo_serve.pipeline.feedback import Feedback
+from empo_serve.pipeline.learning_status import LearningStatus
 from empo_serve.pipeline.main_path import Pipeline
+from empo_serve.pipeline.take_back import TakeBack
 from empo_serve.pipeline.updates import Updates
 from empo_serve.server.drain import Drain
 
@@ -30,6 +34,10 @@ class Control:
     rollout: Rollout
     updates: Updates
     candidates: Candidates
+    learning: LearningStatus
+    take_back: TakeBack
+    feedback: Feedback
+    ratings: FeedbackStore
     drain: Drain
     status: Callable[[], dict[str, Any]]  # what the supervisor knows: model, engines, versions
     not_ready: Callable[[], str | None]  # a reason, or None when requests can be answered

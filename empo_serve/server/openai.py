@@ -112,6 +112,7 @@ async def _answer(request: web.Request, route: str) -> web.StreamResponse:
             raw = await _with_uncertainty(raw, answer, user_request, tokens)
     if status == 200:
         pipeline.offer(user_request)
+        request.app[CONTROL].feedback.answered(user_request, adapter.version)
     if user_request.uncertainty is None:
         overhead = time.perf_counter() - started - waited
         request.app[METRICS].gateway_overhead_seconds.observe(max(0.0, overhead))
@@ -181,7 +182,9 @@ async def _stream(
             await response.write(public_name(pending, engine_name, public))
         if engine_response.status == 200:
             pipeline.offer(user_request)
+            request.app[CONTROL].feedback.answered(user_request, answer.adapter.version)
     except EngineUnavailable as e:
+        answer.is_broken = True
         # The status line is long gone: say it in the stream, and send no [DONE].
         error = error_body(str(e), "ServiceUnavailableError", 503)
         await response.write(b"data: " + error + b"\n\n")

@@ -164,6 +164,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/v1/completions"): _generation(
         "complete", "Complete a prompt", bodies.CompletionRequest, bodies.Completion
     ),
+    ("POST", "/v1/feedback"): Operation(
+        "rate",
+        "Rate an answer",
+        {200: _answer("The rating is kept.", bodies.Rated)},
+        (400, 404, 408, 413, 415, 500),
+        body=(JSON, bodies.RatingRequest),
+    ),
     ("GET", "/v1/models"): Operation(
         "listModels",
         "The one public model",

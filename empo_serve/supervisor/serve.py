@@ -16,9 +16,14 @@ from typing import Any
 
 from empo_serve import __version__
 from empo_serve.adapters.gate import Gate
+from empo_serve.adapters.probes import read_probes
 from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
 from empo_serve.api_keys import read_keys
+from empo_serve.buffer.band import entropy_norm
+from empo_serve.buffer.evidence import Evidence
+from empo_serve.buffer.feedback import FeedbackStore
+from empo_serve.buffer.heldout import HeldOut
 from empo_serve.buffer.store import GroupStore
 from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
@@ -29,10 +34,15 @@ from empo_serve.engine.managed import ManagedEngine, free_port, serves_v0_as_bas
 from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
 from empo_serve.metrics import Metrics
+from empo_serve.pipeline.canary import Canary
 from empo_serve.pipeline.candidates import Candidates
+from empo_serve.pipeline.feedback import Feedback
+from empo_serve.pipeline.guarding import Guarding
 from empo_serve.pipeline.judging import BASE
+from empo_serve.pipeline.learning_status import LearningStatus
 from empo_serve.pipeline.main_path import Pipeline
 from empo_serve.pipeline.prefixes import Prefixes
+from empo_serve.pipeline.take_back import TakeBack
 from empo_serve.pipeline.training import Training
 from empo_serve.pipeline.updates import Updates
 from empo_serve.pipeline.warming import Warmer
@@ -83,6 +93,7 @@ class _Server:
         source = model_source(config)
         check_installed(config)
         keyring = Keyring(read_keys(config.auth.keys, config.auth.keys_file))
+        probes = read_probes(config.gate.probes)
         raise_open_file_limit()
         public_socket = listen(config.server.host, config.server.port, "server.port")
         stack.callback(public_socket.close)
@@ -129,12 +140,38 @@ class _Server:
         judge = None if judging is None else judging.judge
         scorer = ScorerProcess(config.semantics, metrics.scorer_restarts.inc, judge)
         sampler = Sampler(config, engines, admission, metrics)
-        pipeline = Pipeline(
-            config, engines, admission, sampler, rollout, scorer, store, prefixes, metrics
+        self._take_back = take_back = TakeBack(registry, rollout, store)
+        self._canary = canary = Canary(
+            config.rollout,
+            registry,
+            rollout,
+            take_back,
+            sampler,
+            scorer.score_completions,
+            entropy_norm,
+            metrics,
         )
-        gate = Gate(config.gate, sampler, pipeline.extract, metrics)
+        heldout_share = config.gate.heldout_share if config.gate.enabled else 0.0
+        pipeline = Pipeline(
+            config,
+            engines,
+            admission,
+            sampler,
+            rollout,
+            scorer,
+            store,
+            prefixes,
+            metrics,
+            canary,
+            HeldOut(heldout_share, (probe.question for probe in probes)),
+        )
+        gate = Gate(
+            config.gate, sampler, pipeline.score, entropy_norm, registry.path, probes, metrics
+        )
         training = Training(config, data_dir, store, registry)
-        candidates = Candidates(config, store, registry, rollout, gate)
+        evidence = Evidence(database)
+        guarding = Guarding(config, database, evidence, update_store, registry, rollout, metrics)
+        candidates = Candidates(config, store, registry, rollout, gate, canary)
         updates = Updates(
             config,
             data_dir,
@@ -145,10 +182,15 @@ class _Server:
             rollout,
             training,
             candidates,
+            guarding,
             metrics,
             set_paused=pipeline.pause,
         )
-        pipeline.on_admitted = updates.wake
+        pipeline.on_admitted = canary.on_ended = updates.wake
+        pipeline.on_scored = updates.scored
+        ratings = FeedbackStore(database, config.buffer.max_groups)
+        feedback = Feedback(store, ratings, metrics)
+        feedback.on_rated = canary.rated
         drain = Drain()
         control = Control(
             store,
@@ -157,6 +199,10 @@ class _Server:
             rollout,
             updates,
             candidates,
+            LearningStatus(config, store, evidence, rollout, updates, guarding),
+            take_back,
+            feedback,
+            ratings,
             drain,
             self._status,
             self._not_ready,
@@ -236,7 +282,10 @@ class _Server:
         model_dir = await prepare_model(config, source, data_dir)
         await publish_v0(config, registry, model_dir)
         await registry.open()
-        await self._rollout.start(keep=[BASE] if config.served_model_judges else [])
+        await self._take_back.start()
+        await self._rollout.start(
+            keep=[BASE] if config.served_model_judges else [], with_canary=self._canary.is_wanted
+        )
 
         stack.push_async_callback(scorer.close)
         scorer.start()  # loads its models while the engine starts
@@ -262,6 +311,8 @@ class _Server:
         if self._judging is not None:
             stack.push_async_callback(self._judging.stop)
             self._judging.start()
+        stack.push_async_callback(self._canary.stop)
+        await self._canary.start()
         pipeline.start()
         await updates.start(model_dir)
 

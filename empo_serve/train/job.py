@@ -41,7 +41,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class JobSample:
     """One completion: the sampler's own token ids and their log-probabilities (nats, with the
-    sampling temperature applied). `answer` is "" when there is none."""
+    sampling temperature applied). `answer` is "" when there is none; `copies_question`: it only
+    repeats the question."""
 
     __pydantic_config__ = _STRICT
 
@@ -49,11 +50,13 @@ class JobSample:
     logprobs: tuple[float, ...]
     answer: str
     truncated: bool
+    copies_question: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class JobGroup:
-    """The samples of one query; `version` is the adapter version that gave them.
+    """The samples of one query; `version` is the adapter version that gave them, `staleness` how
+    many versions that one is behind the version that this job is to replace.
 
     `semantic_ids[i]` is the cluster of sample i; `semantic_entropy` is in nats.
     """
@@ -67,6 +70,7 @@ class JobGroup:
     semantic_ids: tuple[int, ...]
     semantic_entropy: float
     samples: tuple[JobSample, ...]
+    staleness: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +102,12 @@ class Job:
 class StepMetrics:
     """What one optimiser step was made of. Log-probabilities, kl and entropies are in nats.
 
-    `reward_mean`, `reward_std` (mean of the groups' own), `semantic_entropy_mean`, `groups` and
-    `samples` are over the whole job; `loss` to `effective_sample_size` and `tokens` are over
-    what was trained on. None: not computed (`kl` with beta = 0; anything of a skipped update).
+    `loss`, `kl` to `effective_sample_size`, `token_entropy` (of the trainer's distribution, mean
+    over completion tokens) and `tokens` are over what was trained on, everything else over all
+    groups of the step. `reward_std` is the mean of the groups' own. `completion_length_mean` is in
+    tokens; `no_answer_rate` counts truncated samples too; `staleness_*` is in versions per sample;
+    `unanimity_rate` is the share of groups whose answers all mean the same.
+    None: not computed (`kl` with beta = 0; anything of a skipped update).
     """
 
     step: int
@@ -119,13 +126,20 @@ class StepMetrics:
     samples: int
     tokens: int
     seconds: float
+    token_entropy: float | None = None
+    completion_length_mean: float = 0.0
+    no_answer_rate: float = 0.0
+    truncation_rate: float = 0.0
+    staleness_mean: float = 0.0
+    staleness_max: int = 0
+    unanimity_rate: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
     """How a job ended. "skipped": no group had a signal, so there is no adapter.
 
-    `files` maps each file of the adapter to its sha256.
+    `metrics` sums its steps up; `files` maps each file of the adapter to its sha256.
     """
 
     status: Literal["trained", "skipped"]

@@ -60,7 +60,22 @@ def load_model(job: Job, job_dir: Path, device: torch.device) -> Any:
             task_type="CAUSAL_LM",
         )
         adapted = get_peft_model(model, lora)
-    return adapted.to(device).eval()
+    adapted = adapted.to(device).eval()
+    if job.train.gradient_checkpointing:
+        _checkpoint_gradients(adapted)
+    return adapted
+
+
+def _checkpoint_gradients(model: Any) -> None:
+    """Keep the input of each layer only, and compute the rest again in the backward pass."""
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    base = model.get_base_model()
+    base.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    for module in base.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            # transformers asks this of the layer alone; what is inside stays without dropout.
+            module.training = True
 
 
 def trainable_parameters(model: Any) -> dict[str, torch.nn.Parameter]:

@@ -20,6 +20,7 @@ def empo_rewards(
     kind: RewardKind = "prob",
     empty_reward: float = -0.5,
     *,
+    copies: Sequence[bool] = (),
     seed: int | str = 0,
 ) -> list[float]:
     """Reward of each of the G samples of one group, in the order given.
@@ -38,10 +39,15 @@ def empo_rewards(
     `answers[i] == ""` means that sample i has no answer. It belongs to no cluster, whatever its
     semantic id says, and gets `empty_reward` under every kind.
 
+    `copies[i]` means that sample i only repeats the question. It counts in its cluster, but gets
+    the least that an answer can: ln(1 / G) under "logprob", else 0. Left out: none does.
+
     Raises ValueError when the lengths differ or `kind` is unknown.
     """
     if len(semantic_ids) != len(answers):
         raise ValueError(f"{len(semantic_ids)} semantic ids for {len(answers)} answers")
+    if copies and len(copies) != len(answers):
+        raise ValueError(f"{len(copies)} marks of copies for {len(answers)} answers")
     if kind not in get_args(RewardKind):
         raise ValueError(f"unknown reward {kind!r}")
     counts = Counter(c for c, answer in zip(semantic_ids, answers, strict=True) if answer)
@@ -62,10 +68,15 @@ def empo_rewards(
             case "random":
                 return rng.random()
 
-    return [
+    least = math.log(1 / group_size) if kind == "logprob" and largest > 1 else 0.0
+    rewards = [
         reward(counts[c]) if answer else empty_reward
         for c, answer in zip(semantic_ids, answers, strict=True)
     ]
+    for i in range(group_size) if copies else ():
+        if copies[i] and answers[i]:
+            rewards[i] = least
+    return rewards
 
 
 def has_signal(rewards: Sequence[float]) -> bool:

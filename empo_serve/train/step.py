@@ -1,9 +1,9 @@
-"""The gradient of one job: micro-batches through the model, losses added up.
+"""The gradient of one step: micro-batches through the model, losses added up.
 
-One job is one optimiser step, so the policy before the step is the one that the gradient is taken
-of, and `per_token_logps.detach()` is the old log-probability, exactly. What the samples differ
-from it by (an older version, the engine's arithmetic) is corrected by the importance weight, from
-the sampler's own log-probabilities.
+Every group is in one step only, so the policy before the step is the one that the gradient is
+taken of, and `per_token_logps.detach()` is the old log-probability, exactly. What the samples
+differ from it by (an older version, the engine's arithmetic) is corrected by the importance
+weight, from the sampler's own log-probabilities.
 """
 
 from __future__ import annotations
@@ -17,34 +17,26 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from empo_serve.errors import JobError
-from empo_serve.train.forward import (
-    Completion,
-    can_pack,
-    packed_batches,
-    packed_logps,
-    plain_batches,
-    plain_logps,
-)
+from empo_serve.train.forward import Completion, Policy
 from empo_serve.train.job import Job, JobSample
 from empo_serve.train.loss import STD_EPSILON, group_advantages, loss_normalizer, policy_loss
 from empo_serve.train.model import say
+from empo_serve.train.workers import Workers
 
 
 def accumulate_gradients(
-    job: Job, model: Any, rewards: list[list[float]], trained: list[int]
+    job: Job, policy: Policy, rewards: list[list[float]], trained: list[int], workers: Workers
 ) -> tuple[dict[str, float], int]:
-    """Accumulate the gradient of the whole job in the model. Returns what to log, and how many
-    tokens were trained on.
+    """Accumulate the gradient of all groups of `job` in the model. Returns what to log, and how
+    many tokens were trained on.
 
-    Raises JobError when a number is not finite.
+    `trained` are the indices of the groups that go through the model. Raises JobError when a
+    number is not finite.
     """
     settings = job.train
-    _check_token_ids(job, model.get_input_embeddings().num_embeddings)
+    check_token_ids(job, policy.model.get_input_embeddings().num_embeddings)
     groups = [completions(job, i) for i in trained]
-    if can_pack(model.get_base_model().config):
-        batches, logps_of = packed_batches(groups, settings.micro_batch_tokens), packed_logps
-    else:
-        batches, logps_of = plain_batches(groups, settings.micro_batch_tokens), plain_logps
+    batches = policy.batches(groups, settings.micro_batch_tokens)
 
     advantages = _advantages(job, rewards)
     samples = [sample for group in job.groups for sample in group.samples]
@@ -61,22 +53,27 @@ def accumulate_gradients(
     }
 
     seen: list[tuple[int, Tensor, Tensor | None]] = []  # sample, new and reference logps
-    for number, rows in enumerate(batches, start=1):
+    token_entropies = 0.0
+    for number, rows in workers.share(batches):
         indices = [c.index for row in rows for c in row.completions]
         refs: list[Tensor] | None = None
         if settings.beta > 0:
-            with torch.no_grad(), model.disable_adapter():
-                refs = logps_of(model, rows, job.temperature)
-        logps = logps_of(model, rows, job.temperature)
+            with torch.no_grad(), policy.model.disable_adapter():
+                refs, _ = policy.logps(rows, job.temperature)
+        logps, entropies = policy.logps(rows, job.temperature)
         loss, _ = _loss(samples, advantages, indices, logps, refs, options)
         if not math.isfinite(float(loss.detach())):
             check_finite(job, {"loss": float(loss.detach())})
         loss.backward()
+        token_entropies += float(entropies.sum())
         seen += [
             (index, logps[k].detach().cpu(), None if refs is None else refs[k].cpu())
             for k, index in enumerate(indices)
         ]
         say(f"micro-batch {number}/{len(batches)}: {sum(r.num_tokens for r in rows)} tokens")
+    workers.add_gradients(policy.model.parameters())
+    seen = workers.gather(seen)
+    token_entropies = sum(workers.gather([token_entropies]))
 
     # Once more over everything, now without a gradient: the loss and the metrics of the batch.
     seen.sort(key=lambda entry: entry[0])
@@ -88,7 +85,9 @@ def accumulate_gradients(
         [ref for _, _, ref in seen if ref is not None] or None,
         options,
     )
-    return {"loss": float(loss), **numbers}, sum(len(new) for _, new, _ in seen)
+    tokens = sum(len(new) for _, new, _ in seen)
+    numbers |= {"loss": float(loss), "token_entropy": token_entropies / tokens}
+    return numbers, tokens
 
 
 def _loss(
@@ -136,7 +135,7 @@ def completions(job: Job, group_index: int) -> list[Completion]:
     ]
 
 
-def _check_token_ids(job: Job, vocabulary: int) -> None:
+def check_token_ids(job: Job, vocabulary: int) -> None:
     # An index out of range is an error without a name on CPU, and kills the process on a GPU.
     for group in job.groups:
         ids = [*group.prompt_token_ids, *(t for s in group.samples for t in s.token_ids)]

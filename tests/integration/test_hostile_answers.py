@@ -10,10 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from empo_serve.config import SemanticsSection
+from empo_serve.errors import ScorerError
+from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.cluster import semantic_ids
 from empo_serve.semantics.embedding import guard
 from empo_serve.semantics.extract import extract_answer
-from empo_serve.semantics.math_workers import MathWorkers
+from empo_serve.semantics.math_workers import MathWorkers, same_mathematics
 from empo_serve.semantics.rules import RulesEquivalence
 
 pytestmark = [pytest.mark.timeout(60), pytest.mark.slow]
@@ -23,6 +25,7 @@ HOSTILE = {
     "tower of powers": "9**9**9",
     "tower in LaTeX": "$9^{9^{9^{9}}}$",
     "factorial": "(10^9)!",
+    "an integral": r"$\int_0^1 e^{e^{e^x}} \sin(x^{x^x}) dx$",
     "1 MB of LaTeX": "\\frac{1}{2}+" * 80_000 + "1",
     "1 MB of open boxes": "\\boxed{" * 140_000,
     "1 MB of braces": "{" * 1_000_000,
@@ -48,6 +51,9 @@ HOSTILE = {
     "capitals": "Van Der " * 20_000,
     "conditions": "as if when " * 10_000 + "it rises",
 }
+WITHOUT_END = {HOSTILE[name] for name in ("tower in LaTeX", "an integral")}
+TOWER = HOSTILE["tower in LaTeX"]
+FOR_SYMPY = ("x^2 + y^2 = 1", "y^2 + x^2 = 1")  # nobody else reads equations
 
 
 @pytest.fixture(scope="module")
@@ -59,15 +65,19 @@ def rules() -> Iterator[RulesEquivalence]:
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_hostile_answer_is_clustered_and_the_pool_lives_on(
+def test_a_hostile_answer_is_clustered_or_not_scored_and_the_pool_lives_on(
     rules: RulesEquivalence, text: str
 ) -> None:
     answer = extract_answer(QUESTION, text)
-    ids = semantic_ids(QUESTION, [answer, text, "42", "\\frac{84}{2}"], rules)
+    group = [answer, text, "42", "\\frac{84}{2}"]
+    if text in WITHOUT_END:
+        with pytest.raises(ScorerError, match="too"):
+            semantic_ids(QUESTION, group, rules)
+    else:
+        assert len(semantic_ids(QUESTION, group, rules)) == 4
     guard(QUESTION, answer, "It is the number that solves the equation.")
-    assert len(ids) == 4
     # Whoever had to be killed for it has a successor.
-    assert rules.same(QUESTION, [("\\frac{1}{2}", "0.5")])[0].same is True
+    assert rules.same(QUESTION, [FOR_SYMPY])[0].same is True
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
@@ -78,17 +88,85 @@ def test_a_hostile_question_makes_different_answers_no_equals(
     guard(text, "It rises with the price of coal.", "The price of coal makes it go down.")
 
 
-def test_a_text_that_killed_a_worker_is_not_sent_to_another_one() -> None:
-    workers = MathWorkers(1, 3.0)
-    workers.load()
-    hostile = HOSTILE["tower in LaTeX"]
-    try:
-        assert workers.same([(hostile, "1")])[0].method == "math_timeout"
-        # The innocent side is compared as before, by the killed one's successor.
-        assert workers.same([("1", "\\frac{2}{2}")])[0].same is True
-    finally:
-        workers.close()
-    # Nobody is left who could be asked, and nobody is.
-    assert workers.same([(hostile, "2")])[0].method == "math_timeout"
-    with pytest.raises(RuntimeError):
+@pytest.fixture
+def workers() -> Iterator[MathWorkers]:
+    made = MathWorkers(1, 1.5)
+    made.load()
+    yield made
+    made.close()
+
+
+def num_workers_started(workers: MathWorkers, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    scheduled: list[object] = []
+    schedule = workers._pool.schedule
+
+    def counted(function: object, args: object, timeout: float) -> object:
+        scheduled.append(args)
+        return schedule(function, args=args, timeout=timeout)
+
+    monkeypatch.setattr(workers._pool, "schedule", counted)
+    return scheduled
+
+
+def test_a_group_ends_with_the_first_comparison_that_is_killed(
+    workers: MathWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduled = num_workers_started(workers, monkeypatch)
+    with pytest.raises(ScorerError, match="with '1' takes too long"):
+        workers.same([("1", "1"), (TOWER, "1"), (TOWER, "2"), (TOWER + "+1", "1")])
+    assert scheduled == [("1", "1"), (TOWER, "1")]
+
+
+def test_a_pair_that_killed_a_worker_is_not_sent_to_another_one_and_stays_not_scored(
+    workers: MathWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pair = (TOWER, "1")
+    messages = []
+    for _ in range(2):
+        with pytest.raises(ScorerError) as error:
+            workers.same([("2", "3"), pair])
+        messages.append(str(error.value))
+        scheduled = num_workers_started(workers, monkeypatch)
+    assert messages[0] == messages[1]
+    assert scheduled == []
+    monkeypatch.setattr("empo_serve.semantics.math_workers._KILLERS_FOR_S", 0)
+    with pytest.raises(ScorerError):
+        workers.same([pair])
+    assert scheduled == [pair]
+
+
+def test_a_text_that_met_a_hostile_one_is_compared_as_before(workers: MathWorkers) -> None:
+    innocent = "x^{2} + 1"
+    with pytest.raises(ScorerError):
+        workers.same([(innocent, TOWER)])
+    assert workers.same([(innocent, "1 + x^2")]) == [Verdict(True, "math")]
+
+
+def test_a_worker_that_runs_out_of_memory_leaves_the_pair_without_a_verdict(
+    workers: MathWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schedule = workers._pool.schedule
+    monkeypatch.setattr(workers._pool, "schedule", lambda _, **how: schedule(_exhausted, **how))
+    with pytest.raises(ScorerError, match="too much memory"):
         workers.same([("1", "2")])
+    monkeypatch.undo()
+    assert workers.same([("1", "3")]) == [Verdict(False, "math")]
+
+
+def _exhausted(a: str, b: str) -> bool | None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("math_verify.parse", _raise_memory_error)
+        return same_mathematics(a, b)
+
+
+def _raise_memory_error(*arguments: object, **options: object) -> None:
+    raise MemoryError
+
+
+def test_a_number_without_end_is_not_scored_and_costs_no_worker(
+    rules: RulesEquivalence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules._math, "same", lambda pairs: pytest.fail("a worker was asked"))
+    with pytest.raises(ScorerError, match="too many digits"):
+        semantic_ids(QUESTION, ["$9^{9^{9}}$", "4", "(10^{100})!"], rules)
+    assert semantic_ids(QUESTION, ["$9^{9^{9}}$", "9^{9^{9}}"], rules) == [0, 0]

@@ -26,7 +26,9 @@ from empo_serve.errors import AdapterError, EngineError, EngineUnavailable
 
 ENGINES = st.integers(0, 1)
 NUMBERS = st.integers(0, 8)
-CHANGES = st.tuples(st.sampled_from(["promote", "pin", "roll_back", "unpin", "candidate"]), NUMBERS)
+CHANGES = st.tuples(
+    st.sampled_from(["promote", "pin", "roll_back", "unpin", "candidate", "start_canary"]), NUMBERS
+)
 
 
 class RolloutMachine(RuleBasedStateMachine):
@@ -146,6 +148,17 @@ class RolloutMachine(RuleBasedStateMachine):
         assert self.run(self.world.live_rows()) == [self.world.rollout.live.version]
 
     @invariant()
+    def a_canary_is_loaded_and_a_child_of_the_live_version(self) -> None:
+        rollout = self.world.rollout
+        canary = rollout.canary
+        rows = [a.version for a in self.run(self.world.registry.all()) if a.state == "CANARY"]
+        assert rows == ([] if canary is None else [canary.version])
+        if canary is not None:
+            assert canary.parent == rollout.live.version
+            assert canary.version in rollout.loaded
+            assert rollout.pinned is None
+
+    @invariant()
     def a_pinned_version_is_the_live_one(self) -> None:
         assert self.world.rollout.pinned in (None, self.world.rollout.live.version)
 
@@ -164,7 +177,8 @@ class RolloutMachine(RuleBasedStateMachine):
             await self.world.rollout.settle()
             states = {v: await self.world.state(v) for v in self.world.rollout.loaded}
             running = {version for version, _ in self.requests}
-            idle = {v for v, s in states.items() if v not in running and s != "CANDIDATE"}
+            busy = ("CANDIDATE", "CANARY")
+            idle = {v for v, s in states.items() if v not in running and s not in busy}
             assert len(idle - {self.world.rollout.live.version}) <= KEEP_LOADED
 
         self.run(settle())
@@ -179,7 +193,11 @@ class RolloutMachine(RuleBasedStateMachine):
         rollout, registry = self.world.rollout, self.world.registry
         try:
             if what == "roll_back":
-                live = rollout.live
+                live, canary = rollout.live, rollout.canary
+                if canary is not None and number % 2:
+                    answers = await rollout.roll_back(canary.version)
+                    assert answers.version != canary.version
+                    return
                 former = await rollout.roll_back(live.version)
                 assert former.state in ("LIVE", "RETIRED", "ROLLED_BACK")
                 assert int(former.version[1:]) < int(live.version[1:])

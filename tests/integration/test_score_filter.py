@@ -113,6 +113,21 @@ def test_a_bad_line_is_an_error_in_its_place() -> None:
     assert [sorted(r) == ["error"] for r in results] == [False] + [True] * 14 + [False]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("endless", ["9^{9^{9}}", r"\int_0^1 e^{e^{e^x}} \sin(x^{x^x}) dx"])
+def test_mathematics_without_end_is_an_error_in_its_place(endless: str) -> None:
+    good = {"question": QUESTION, "answers": ["Paris", "Lyon"]}
+    code, (error, result) = score(
+        "groups", {"question": "Compute.", "answers": [endless, "8^{8}"]}, good
+    )
+    assert code == 1
+    assert list(error) == ["error"]
+    assert "too" in error["error"]
+    assert result["num_clusters"] == 2
+    code, (error,) = score("pairs", {"question": "Compute.", "a": endless, "b": "8^{8}"})
+    assert (code, list(error)) == (1, ["error"])
+
+
 def test_lone_surrogates_come_out_as_they_went_in() -> None:
     code, (result,) = score("groups", '{"question": "q", "answers": ["\\ud800", "\\ud800"]}')
     assert code == 0

@@ -137,12 +137,14 @@ async def test_a_cancelled_caller_does_not_shift_the_replies() -> None:
         assert (await scorer.score_completions(QUESTION, GROUP)).semantic_ids == (0, 0, 1, 2)
 
 
-async def test_hostile_mathematics_does_not_hang_the_scorer() -> None:
+async def test_hostile_mathematics_is_not_scored_and_does_not_hang_the_scorer() -> None:
     async with running(RULES.model_copy(update={"math_timeout_s": 3.0})) as (scorer, restarts):
-        group = [sample("\\boxed{9^{9^{9}}}"), sample("\\boxed{8^{8^{8}}}")]
-        assert (await scorer.score_completions("Compute.", group)).num_clusters == 2
-        fractions = [sample("\\boxed{\\frac{2}{4}x}"), sample("\\boxed{\\frac{1}{2}x}")]
-        assert (await scorer.score_completions("Compute.", fractions)).num_clusters == 1
+        for endless in ("9^{9^{9}}", "\\int_0^1 e^{e^{e^x}} \\sin(x^{x^x}) dx"):
+            group = [sample(f"\\boxed{{{endless}}}"), sample("\\boxed{8^{8}}")]
+            with pytest.raises(ScorerError, match="too"):
+                await scorer.score_completions("Compute.", group)
+        equations = [sample("\\boxed{x + y = 1}"), sample("\\boxed{y + x = 1}")]
+        assert (await scorer.score_completions("Compute.", equations)).num_clusters == 1
         assert restarts == []
 
 

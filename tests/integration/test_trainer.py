@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -15,17 +16,18 @@ import torch
 from safetensors.torch import load_file
 from tiny_model import VOCABULARY, make_group, make_job, save_llama, save_qwen2
 
-import empo_serve.train.step as step_module
+import empo_serve.train.forward as forward_module
+import empo_serve.train.head as head_module
 from empo_serve.errors import JobError
 from empo_serve.train.forward import (
     Completion,
+    Policy,
     can_pack,
-    packed_batches,
-    packed_logps,
-    plain_batches,
-    plain_logps,
+    micro_batches,
+    packed_rows,
+    plain_rows,
 )
-from empo_serve.train.job import Job, read_result, write_job
+from empo_serve.train.job import Job, JobResult, JobSample, read_result, write_job
 from empo_serve.train.model import load_model, trainable_parameters
 from empo_serve.train.sums import write_sums
 from empo_serve.train.trainer import run
@@ -58,14 +60,15 @@ def logps_of(job: Job, job_dir: Path, adapter: Path | None) -> list[float]:
 
     base: Any = AutoModelForCausalLM.from_pretrained(job.base_model.path, dtype=torch.float32)
     if adapter is not None:
-        base = PeftModel.from_pretrained(base, adapter)
+        model: Any = PeftModel.from_pretrained(base, adapter)
+    else:
+        model = load_model(job, job_dir / "none", torch.device("cpu"))  # new: all zero
     group = job.groups[0]
-    rows = plain_batches(
-        [[Completion(i, group.prompt_token_ids, s.token_ids) for i, s in enumerate(group.samples)]],
-        10**6,
-    )[0]
+    rows = plain_rows(
+        [[Completion(i, group.prompt_token_ids, s.token_ids) for i, s in enumerate(group.samples)]]
+    )
     with torch.no_grad():
-        logps = plain_logps(base.eval(), rows, job.temperature)
+        logps, _ = Policy(model.eval(), packed=False).logps(rows, job.temperature)
     by_index = {
         row.completions[0].index: float(x.sum()) for row, x in zip(rows, logps, strict=True)
     }
@@ -143,10 +146,86 @@ def test_truncated_samples_are_not_in_the_loss_but_count_as_no_answer(
     assert result.metrics.tokens == sum(len(s.token_ids) for s in group.samples[:3])
 
 
+def cut_off(sample: JobSample) -> JobSample:
+    return replace(sample, truncated=True)
+
+
+def result_of(job_dir: Path) -> JobResult:
+    result = read_result(job_dir)
+    assert result is not None
+    return result
+
+
+def test_a_group_that_is_mostly_truncated_is_not_trained_on(tmp_path: Path, model: Path) -> None:
+    half, most = make_group(1, [0, 0, 0, 1]), make_group(2, [0, 0, 0, 1])
+    half = replace(half, samples=(*half.samples[:2], *map(cut_off, half.samples[2:])))
+    most = replace(most, samples=(*most.samples[:1], *map(cut_off, most.samples[1:])))
+    write_job(tmp_path / "1", make_job(model, [half, most]))
+    run(tmp_path / "1")
+    metrics = result_of(tmp_path / "1").metrics
+    assert metrics.groups_without_signal == 1
+    assert metrics.tokens == sum(len(s.token_ids) for s in half.samples[:2])
+
+
+def test_a_copy_of_the_question_gets_no_reward(tmp_path: Path, model: Path) -> None:
+    group = make_group(1, [0, 0, 0, 1])
+    copies = [replace(s, copies_question=True) for s in group.samples[:3]]
+    group = replace(group, samples=(*copies, group.samples[3]))
+    write_job(tmp_path / "1", make_job(model, [group]))
+    run(tmp_path / "1")
+    assert result_of(tmp_path / "1").metrics.reward_mean == pytest.approx(0.25 / 4)
+
+
+def test_metrics_say_what_the_step_was_made_of(tmp_path: Path, model: Path) -> None:
+    fresh, stale = make_group(1, [0, 0, 0, 0]), replace(make_group(2, [0, 0, 0, 1]), staleness=2)
+    cut, silent, *rest = stale.samples
+    stale = replace(stale, samples=(cut_off(cut), replace(silent, answer=""), *rest))
+    write_job(tmp_path / "1", make_job(model, [fresh, stale]))
+    run(tmp_path / "1")
+    m = result_of(tmp_path / "1").metrics
+    assert (m.staleness_mean, m.staleness_max) == (1.0, 2)
+    assert (m.truncation_rate, m.no_answer_rate, m.unanimity_rate) == (1 / 8, 2 / 8, 0.5)
+    lengths = [len(s.token_ids) for g in (fresh, stale) for s in g.samples]
+    assert m.completion_length_mean == pytest.approx(sum(lengths) / 8)
+    # A random model knows nothing: nearly ln(128).
+    assert m.token_entropy == pytest.approx(math.log(VOCABULARY), abs=0.1)
+
+
+def test_a_job_of_many_groups_takes_a_step_for_every_few(tmp_path: Path, model: Path) -> None:
+    groups = [make_group(i, [0, 0, 0, 1, 2, 2]) for i in range(4)]
+    groups.insert(2, make_group(9, [0, 0, 0]))  # without a signal
+    write_job(tmp_path / "many", make_job(model, groups, groups_per_update=2, beta=0.02))
+    run(tmp_path / "many")
+    lines = (tmp_path / "many" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    steps = [json.loads(line) for line in lines]
+    assert [(s["step"], s["groups"], s["groups_without_signal"]) for s in steps] == [
+        (1, 2, 0),
+        (2, 2, 1),
+        (3, 1, 0),
+    ]
+    assert steps[0]["kl"] == 0 < steps[1]["kl"]  # the second step sees what the first one did
+    m = result_of(tmp_path / "many").metrics
+    assert (m.step, m.groups, m.groups_without_signal, m.samples) == (3, 5, 1, 27)
+    assert m.tokens == sum(s["tokens"] for s in steps)
+
+    # The same, update by update.
+    parent: Path | None = None
+    for update, part in enumerate((groups[:2], groups[2:4], groups[4:]), start=1):
+        job = make_job(model, part, groups_per_update=2, beta=0.02)
+        job = replace(job, parent_version=f"v{update - 1}")
+        directory = tmp_path / str(update)
+        write_job(directory, job, parent and parent / "adapter", parent and parent / "optimizer.pt")
+        run(directory)
+        parent = directory
+    assert parent is not None
+    for name, tensor in weights(parent).items():
+        torch.testing.assert_close(weights(tmp_path / "many")[name], tensor)
+
+
 # ---- what is learned
 
 
-@pytest.mark.parametrize("loss_type", ["dr_grpo", "dapo"])
+@pytest.mark.parametrize("loss_type", ["dr_grpo", "dapo", "grpo", "gspo"])
 def test_chained_updates_make_the_consensus_more_probable(
     tmp_path: Path, model: Path, loss_type: str
 ) -> None:
@@ -258,21 +337,20 @@ def test_packed_rows_give_the_numbers_and_the_gradient_of_plain_ones(
         for g in range(3)
     ]
     results = []
-    for batches, logps_of in (
-        (packed_batches(groups, 32), packed_logps),
-        (plain_batches(groups, 64), plain_logps),
-    ):
+    for is_packed, max_tokens in ((True, 32), (False, 64)):
         model = load_model(job, tmp_path, torch.device("cpu"))
         parameters = trainable_parameters(model)
         torch.manual_seed(1)
         for name, p in parameters.items():
             if "lora_B" in name:  # zero at first: then A would have no gradient
                 torch.nn.init.normal_(p, std=0.1)
+        policy = Policy(model, is_packed)
+        batches = policy.batches(groups, max_tokens)
         assert len(batches) > 1
         logps = {}
         for rows in batches:
             indices = [c.index for row in rows for c in row.completions]
-            logps |= dict(zip(indices, logps_of(model, rows, 0.7), strict=True))
+            logps |= dict(zip(indices, policy.logps(rows, 0.7)[0], strict=True))
         flat = torch.cat([logps[i] for i in sorted(logps)])
         (flat * torch.linspace(-1, 1, len(flat))).sum().backward()
         results.append((flat.detach(), {n: p.grad for n, p in parameters.items()}))
@@ -282,24 +360,31 @@ def test_packed_rows_give_the_numbers_and_the_gradient_of_plain_ones(
         torch.testing.assert_close(packed_grads[name], grad, atol=2e-5, rtol=1e-4)
 
 
-def test_plain_log_probabilities_are_those_of_each_sequence_alone(model: Path) -> None:
-    from transformers import AutoModelForCausalLM
-
-    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+@pytest.mark.parametrize("has_plain_head", [True, False])
+def test_plain_log_probabilities_and_entropies_are_those_of_each_sequence_alone(
+    tmp_path: Path, model: Path, has_plain_head: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not has_plain_head:
+        monkeypatch.setattr(forward_module, "plain_head", lambda model: None)
+    adapted = load_model(make_job(model), tmp_path, torch.device("cpu"))
+    policy = Policy(adapted, packed=False)
     completions = [
         Completion(0, PROMPT, (30, 31, 32)),
         Completion(1, PROMPT[:2], (40,)),
         Completion(2, (*PROMPT, 5, 6), (50, 51)),
     ]
-    rows = plain_batches([completions], 4096)[0]
+    rows = plain_rows([completions])
     with torch.no_grad():
-        logps = plain_logps(base, rows, temperature=0.5)
-        for row, got in zip(rows, logps, strict=True):
+        logps, entropies = policy.logps(rows, temperature=0.5)
+        lengths = [len(x) for x in logps]
+        for row, got, entropy in zip(rows, logps, entropies.split(lengths), strict=True):
             ids = torch.tensor([row.prompt + row.completions[0].token_ids])
-            table = (base(ids).logits[0] / 0.5).log_softmax(-1)
+            table = (adapted(ids).logits[0] / 0.5).log_softmax(-1)
             n = len(row.prompt)
             want = [table[n - 1 + t, x] for t, x in enumerate(row.completions[0].token_ids)]
             torch.testing.assert_close(got, torch.stack(want), atol=1e-5, rtol=0)
+            answer = table[n - 1 : n - 1 + len(want)]
+            torch.testing.assert_close(entropy, -(answer.exp() * answer).sum(-1))
 
 
 def test_a_model_with_sliding_windows_is_not_packed() -> None:
@@ -317,7 +402,7 @@ def test_the_plain_form_trains_as_the_packed_one(
     job = make_job(model, beta=0.02)
     write_job(tmp_path / "packed", job)
     run(tmp_path / "packed")
-    monkeypatch.setattr(step_module, "can_pack", lambda config: False)
+    monkeypatch.setattr(forward_module, "can_pack", lambda config: False)
     write_job(tmp_path / "plain", job)
     run(tmp_path / "plain")
     packed, plain = (read_result(tmp_path / name) for name in ("packed", "plain"))
@@ -326,24 +411,81 @@ def test_the_plain_form_trains_as_the_packed_one(
     assert packed.metrics.grad_norm == pytest.approx(plain.metrics.grad_norm, rel=1e-4)
 
 
-@pytest.mark.parametrize("batches", [packed_batches, plain_batches])
+@pytest.mark.parametrize("is_packed", [True, False])
+def test_gradient_checkpointing_changes_no_gradient(
+    tmp_path: Path, model: Path, is_packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch.utils.checkpoint as module
+
+    monkeypatch.setattr(forward_module, "can_pack", lambda config: is_packed)
+    calls = []
+    checkpoint = module.checkpoint
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        return checkpoint(*args, **kwargs)
+
+    monkeypatch.setattr(module, "checkpoint", counted)
+    monkeypatch.setattr("transformers.modeling_utils.checkpoint", counted, raising=False)
+    for name, option in (("with", True), ("without", False)):
+        calls.clear()
+        write_job(tmp_path / name, make_job(model, beta=0.02, gradient_checkpointing=option))
+        run(tmp_path / name)
+        assert bool(calls) is option
+    assert digests(tmp_path / "with") == digests(tmp_path / "without")
+
+
+def test_slices_of_the_logits_change_nothing(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = [Completion(i, PROMPT, tuple(range(3, 8 + i))) for i in range(4)]
+    results = []
+    for rows_per_slice in (None, 1000, 3):  # None: all logits at once, through autograd
+        with monkeypatch.context() as patch:
+            if rows_per_slice is None:
+                patch.setattr(forward_module, "plain_head", lambda model: None)
+            else:
+                patch.setattr(head_module, "_SLICE", rows_per_slice * VOCABULARY)
+            policy = Policy(load_model(make_job(model), tmp_path, torch.device("cpu")))
+            parameters = trainable_parameters(policy.model)
+            torch.manual_seed(1)
+            for name, p in parameters.items():
+                if "lora_B" in name:
+                    torch.nn.init.normal_(p, std=0.1)
+            logps, entropies = policy.logps(packed_rows([group], 99), 0.7)
+            flat = torch.cat(logps)
+            (flat * torch.linspace(-1, 1, len(flat))).sum().backward()
+            results.append([flat.detach(), entropies, *(p.grad for p in parameters.values())])
+    for other in results[1:]:
+        torch.testing.assert_close(other, results[0], atol=1e-5, rtol=1e-5)
+
+
+def test_a_model_that_cannot_be_packed_says_so(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_job(tmp_path / "packed", make_job(model))
+    run(tmp_path / "packed")
+    assert "takes no mask of our own" not in capfd.readouterr().err
+    monkeypatch.setattr(forward_module, "can_pack", lambda config: False)
+    write_job(tmp_path / "plain", make_job(model))
+    run(tmp_path / "plain")
+    assert "model type llama takes no mask of our own" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("is_packed", [True, False])
 @pytest.mark.parametrize("limit", [64, 100, 4096])
 def test_micro_batches_hold_every_completion_once_within_the_limit(
-    batches: Any, limit: int
+    is_packed: bool, limit: int
 ) -> None:
     groups = [
         [Completion(10 * g + i, (1,) * (3 + 9 * g), (2,) * (1 + 3 * i)) for i in range(8)]
         for g in range(5)
     ]
-    result = batches(groups, limit)
-    indices = [c.index for rows in result for row in rows for c in row.completions]
+    batches = micro_batches(packed_rows(groups, limit) if is_packed else plain_rows(groups), limit)
+    indices = [c.index for rows in batches for row in rows for c in row.completions]
     assert sorted(indices) == [10 * g + i for g in range(5) for i in range(8)]
-    for rows in result:
-        longest = max(row.num_tokens for row in rows)
-        padded = (
-            longest * len(rows) if batches is plain_batches else sum(r.num_tokens for r in rows)
-        )
-        assert padded <= limit
+    for rows in batches:
+        assert len(rows) * max(row.num_tokens for row in rows) <= limit
 
 
 # ---- determinism and death

@@ -61,6 +61,12 @@ def test_selection_of_the_paper() -> None:
         assert (decision is BandDecision.ADMITTED) == case["expected"]["keep"][name], name
 
 
+def test_a_group_that_the_reference_drops_for_want_of_a_consensus_is_not_admitted() -> None:
+    sizes = [2, 2, *[1] * 8]  # empo_trl_common_low_max_prob_G12: rewards of 0 for all
+    section = BandSection(low=0.0, high=1.0, min_largest_cluster=0.2)
+    assert decision_for(sizes, section) is BandDecision.NO_CONSENSUS
+
+
 @pytest.mark.parametrize("num_samples", range(2, 65))
 def test_all_distinct_is_too_uncertain_whatever_floats_say(num_samples: int) -> None:
     assert decision_for([1] * num_samples, WIDE) is BandDecision.TOO_UNCERTAIN

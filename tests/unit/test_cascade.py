@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empo_serve.config import SemanticsSection, load_config
-from empo_serve.errors import ConfigError, StartupError
-from empo_serve.semantics.base import UNDECIDED, Verdict
+from empo_serve.errors import ConfigError, ScorerError, StartupError
+from empo_serve.semantics.base import UNDECIDED, Equivalence, Verdict
+from empo_serve.semantics.cache import CachedEquivalence
 from empo_serve.semantics.cascade import Cascade, make_equivalence
+from empo_serve.semantics.cluster import semantic_ids
 
 
 class Stage:
@@ -52,12 +54,28 @@ def test_the_first_stage_that_decides_is_right_and_what_none_decides_is_differen
         ]
 
 
-@pytest.mark.parametrize("method", ["math", "math_timeout"])
-def test_mathematics_that_could_not_be_compared_stays_unknown(method: str) -> None:
+def test_mathematics_that_could_not_be_read_stays_unknown() -> None:
     after = Stage("embedding", {("a", "b"): True})
-    assert Cascade([Stage(method, {("a", "b"): None}), after]).same("q", [("a", "b")]) == [
-        Verdict(None, method)
+    assert Cascade([Stage("math", {("a", "b"): None}), after]).same("q", [("a", "b")]) == [
+        Verdict(None, "math")
     ]
+    assert after.asked == []
+
+
+class Endless(Stage):
+    def same(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
+        raise ScorerError("comparing takes too long")
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+def test_no_stage_decides_for_mathematics_that_came_to_no_end(remembered: bool) -> None:
+    after = Stage("judge", {("a", "b"): True, ("a", "c"): True})
+    cascade: Equivalence = Cascade([Endless("math", {}), after])
+    if remembered:
+        cascade = CachedEquivalence(cascade)
+    for _ in range(2):  # nor is it different when it comes again
+        with pytest.raises(ScorerError, match="too long"):
+            semantic_ids("q", ["a", "b", "c"], cascade)
     assert after.asked == []
 
 

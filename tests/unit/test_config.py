@@ -39,7 +39,7 @@ def test_a_path_needs_no_quotes() -> None:
         ("[engine]\nmax_loras = 2\n", "engine.max_loras"),
         ("[band]\nlow = 0.9\n", "band.low"),
         ("[rollout]\nkeep_loaded = 50\n", "rollout.keep_loaded"),
-        ("[train]\nloss_type = 'grpo'\n", "train.loss_type"),
+        ("[train]\nloss_type = 'ppo'\n", "train.loss_type"),
         ("server = 3\n", "server"),
     ],
 )
@@ -58,6 +58,7 @@ def test_a_mistake_in_the_file_is_one_line_with_its_key(
         (["server.prot=1"], {}, "server.prot"),
         (["port=1"], {}, "section.key=value"),
         (["server.port"], {}, "section.key=value"),
+        (["model.path=m", "train.learning_rate=-1"], {}, "train.learning_rate"),
         ([], {"EMPO_SERVER__PROT": "1"}, "EMPO_SERVER__PROT"),
     ],
 )

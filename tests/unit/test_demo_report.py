@@ -14,9 +14,8 @@ from empo_serve.demo.html import render
 from empo_serve.demo.measure import MEASURES, Measured, bootstrap_interval, mean, paired_change
 from empo_serve.demo.report import VersionResult, build_report, conclusion, write_json
 from empo_serve.demo.traffic import Prompt
-from empo_serve.demo.watch import Adapter, Update, _learning
-from empo_serve.metrics import Metrics
-from empo_serve.types import AdapterState, BandDecision, UpdateState
+from empo_serve.demo.watch import Adapter, Update
+from empo_serve.types import AdapterState, UpdateState
 
 TRAINED = {
     "semantic_entropy_mean": 1.2345,
@@ -61,6 +60,7 @@ def report(*right: int, **changed: Any) -> dict[str, Any]:
         ],
         "completed": True,
         "ended": "1 new versions are live",
+        "learning": "learning: 3 of 8 groups wait; no new version yet",
     }
     return build_report(**arguments | changed)
 
@@ -124,6 +124,12 @@ def test_the_conclusion_says_what_the_interval_allows() -> None:
     assert conclusion(alone).startswith("No new version was measured (the time is up)")
 
 
+def test_the_conclusion_ends_with_what_the_server_knows_without_labels() -> None:
+    for numbers in ((3, 5), (3,)):
+        text = report(*numbers, learning="idle: no group is in the band")["conclusion"]
+        assert text.endswith("says of itself: idle: no group is in the band.")
+
+
 def test_an_interrupted_run_still_makes_a_page() -> None:
     page = render(report(3, updates=[], completed=False, ended="interrupted"))
     assert "interrupted" in page
@@ -156,13 +162,3 @@ def test_the_page_shows_the_numbers_of_the_report() -> None:
 def test_a_report_without_kl_is_drawn() -> None:
     updates = [Update(1, UpdateState.PUBLISHED, "v1", 8, TRAINED | {"kl": None}, None)]
     assert "Updates: reward" in render(report(3, 5, updates=updates))
-
-
-def test_pending_groups_and_band_decisions_are_read_from_the_metrics_page() -> None:
-    metrics = Metrics()
-    metrics.buffer_rows.labels(state="PENDING").set(5)
-    metrics.buffer_rows.labels(state="TRAINED").set(9)
-    metrics.band_decisions.labels(decision=BandDecision.TOO_CERTAIN.value).inc(3)
-    learning = _learning(metrics.render().decode())
-    assert learning.pending_groups == 5
-    assert learning.decisions[BandDecision.TOO_CERTAIN] == 3

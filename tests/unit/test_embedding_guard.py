@@ -32,6 +32,9 @@ NUMBERS = ("3", "4", "five", "six", "12")
         ("The plant turns sugar into water.", "Water is what the plant turns into sugar."),
         ("They work more slowly then.", "From that time on their work is quicker."),
         ("Make the height two times as large.", "Make the height four times as large."),
+        ("It is the girl that rescues the robot.", "The girl gets rescued by the robot."),
+        ("A liquid becomes a gas in that process.", "There a gas turns into a liquid."),
+        ("The defendant was found guilty by them.", "The court found the accused innocent."),
         ("x = \\frac{1}{2} for every such case", "x = \\frac{1}{3} for every such case"),
         ("", "The cat chases the dog around."),
     ],
@@ -131,3 +134,30 @@ def test_those_whom_the_question_names_are_told_apart(question: str, a: str, b: 
     for verdict in (guard(question, a, b), guard(question, b, a)):
         assert verdict is not None
         assert not verdict.same
+
+
+@pytest.mark.parametrize(
+    ("question", "a", "b"),
+    [
+        (
+            "What should you do before crossing?",
+            "Make sure that no car is coming from either side.",
+            "You should look left and right first.",
+        ),
+        (
+            "Why did he miss the train?",
+            "His alarm clock didn't go off, so he woke up too late.",
+            "Because he overslept that day.",
+        ),
+        (
+            "What did the court decide?",
+            "The defendant was found not guilty.",
+            "The court held that she was innocent.",
+        ),
+    ],
+)
+def test_a_negation_is_no_conflict_where_it_denies_nothing_that_is_said(
+    question: str, a: str, b: str
+) -> None:
+    for verdict in (guard(question, a, b), guard(question, b, a)):
+        assert verdict is None or verdict.method != "conflict_negation"

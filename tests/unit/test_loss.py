@@ -63,6 +63,21 @@ def test_advantages_equal_those_of_the_reference(scale: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("scale", "key"),
+    [("group", "advantages_trl014_std_ddof1_eps1e-4"), ("none", "advantages_unscaled")],
+)
+@pytest.mark.parametrize("name", [name for name in VECTORS if name.startswith("empo_trl")])
+def test_advantages_of_rewards_equal_those_of_the_reference(
+    name: str, scale: Any, key: str
+) -> None:
+    expected = VECTORS[name]["expected"]
+    if key not in expected:
+        return
+    advantages = group_advantages(double([expected["rewards"]]), scale)
+    torch.testing.assert_close(advantages, double([expected[key]]), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
     ("name", "options"),
     [
         ("grpo_onpolicy", {"loss_type": "grpo", "on_policy": True}),

@@ -26,7 +26,9 @@ def answers_of(semantic_ids: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "case", [c for i, c in VECTORS.items() if i.startswith("empo_trl_math")], ids=lambda c: c["id"]
+    "case",
+    [c for i, c in VECTORS.items() if i.startswith("empo_trl_math") and "rewards" in c["expected"]],
+    ids=lambda c: c["id"],
 )
 def test_rewards_equal_those_of_the_reference(case: dict[str, Any]) -> None:
     # The mathematical reward of the reference gives 0, not a penalty, to an empty answer.
@@ -62,6 +64,40 @@ def test_every_pattern_of_eight_has_the_expected_advantages(row: dict[str, Any])
     assert has_signal(rewards) is not row["zero_signal"]
     loo = sorted({round(r, 6) for r in empo_rewards(ids, answers_of(ids), "loo")})
     assert loo == pytest.approx(row["loo_rewards_unique"])
+
+
+def test_majority_equals_that_of_ttrl_but_for_ties() -> None:
+    case = VECTORS["ttrl_majority_tie"]
+    predictions = case["inputs"]["predictions"]
+    ids = [sorted(set(predictions)).index(p) for p in predictions]
+    rewards = empo_rewards(ids, predictions, "majority")
+    # The reference takes the first of the largest clusters for the label; here all of them win.
+    for reward, theirs, prediction in zip(
+        rewards, case["expected"]["rewards"], predictions, strict=True
+    ):
+        assert reward == (1.0 if prediction == "a" else theirs)
+
+
+def test_no_group_size_keeps_a_group_that_floating_point_would_keep() -> None:
+    sizes = VECTORS["empo_trl_math_all_distinct_float_fragility"]["expected"]
+    for size in sizes["G_where_reference_wrongly_keeps_group"]:
+        ids = list(range(size))
+        assert empo_rewards(ids, answers_of(ids)) == [0.0] * size
+
+
+@pytest.mark.parametrize("kind", ["prob", "logprob", "loo", "majority", "random"])
+def test_a_copy_of_the_question_gets_the_least_that_an_answer_can(kind: Any) -> None:
+    ids = [0, 0, 0, 0, 1, 1, 2, 3]
+    plain = empo_rewards(ids, answers_of(ids), kind)
+    copies = [i in (0, 1, 2, 3) for i in range(8)]
+    rewards = empo_rewards(ids, answers_of(ids), kind, copies=copies)
+    assert rewards[4:] == plain[4:]  # they count in their cluster all the same
+    assert rewards[:4] == [math.log(1 / 8) if kind == "logprob" else 0.0] * 4
+    assert max(rewards[:4]) <= min(rewards)
+
+
+def test_a_copy_without_an_answer_has_no_answer() -> None:
+    assert empo_rewards([0, 1, 1], ["", "x", "x"], copies=[True, False, False])[0] == -0.5
 
 
 def test_logprob_is_the_logarithm_of_prob() -> None:
@@ -129,6 +165,8 @@ def test_leave_one_out_ranks_samples_as_prob_does(ids: list[int]) -> None:
 def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ValueError, match="2 semantic ids for 1 answers"):
         empo_rewards([0, 0], ["a"])
+    with pytest.raises(ValueError, match="1 marks of copies for 2 answers"):
+        empo_rewards([0, 0], ["a", "a"], copies=[True])
     with pytest.raises(ValueError, match="unknown reward 'best'"):
         empo_rewards([0, 0], ["", ""], "best")  # type: ignore[arg-type]
 

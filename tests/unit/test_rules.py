@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empo_serve.semantics.base import Verdict
-from empo_serve.semantics.rules import compare, read
+from empo_serve.semantics.reading import read
+from empo_serve.semantics.rules import compare
 
 
 def verdict(question: str, a: str, b: str) -> Verdict:

@@ -182,3 +182,48 @@ async def test_a_damaged_database_is_one_line(tmp_path: Path) -> None:
     await database.close()
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+async def test_a_version_that_is_taken_back_quarantines_what_taught_it_and_what_it_sampled(
+    store: GroupStore,
+) -> None:
+    for number in range(4):
+        await store.put(group(number), SCORE, BandDecision.ADMITTED)
+    await store.claim(1, 2, ["v0"])
+    await store.finish(1, GroupState.TRAINED)
+    await store.put(group(7, "v1"), SCORE, BandDecision.ADMITTED)
+    assert await store.quarantine("v1", 1) == 3
+    assert await store.quarantine("v1", 1) == 0
+    assert await store.num_set_aside() == {"heldout": 0, "quarantined": 3}
+    # What others sampled still waits; what the bad version sampled does not.
+    assert await states(store) == {"PENDING": 2, "TRAINED": 2, "DISCARDED": 1}
+    claimed = await store.claim(2, 9, ["v0", "v1"])
+    assert [row["query_id"] for row in claimed] == ["q-2", "q-3"]
+
+
+async def test_what_is_quarantined_while_a_job_holds_it_is_not_trained_on_when_the_job_fails(
+    store: GroupStore,
+) -> None:
+    await store.put(group(0), SCORE, BandDecision.ADMITTED)
+    await store.claim(1, 1, ["v0"])
+    assert await store.quarantine("v0", None) == 1
+    await store.requeue(1, max_attempts=3)
+    assert await store.claim(2, 9, ["v0"]) == []
+    assert await states(store) == {"DISCARDED": 1}
+
+
+async def test_an_imported_version_that_is_taken_back_taught_itself_from_no_row(
+    store: GroupStore,
+) -> None:
+    await store.put(group(0), SCORE, BandDecision.ADMITTED)
+    assert await store.quarantine("v1", None) == 0
+    assert await states(store) == {"PENDING": 1}
+
+
+async def test_what_is_held_out_never_waits_for_training(store: GroupStore) -> None:
+    await store.put(group(0), SCORE, BandDecision.ADMITTED, is_heldout=True)
+    await store.put(group(1), SCORE, BandDecision.ADMITTED)
+    assert await states(store) == {"PENDING": 1, "DISCARDED": 1}
+    assert await store.num_set_aside() == {"heldout": 1, "quarantined": 0}
+    assert [q.query_id for q in await store.recent_queries(5, heldout=True)] == ["q-0"]
+    assert [q.query_id for q in await store.recent_queries(5, heldout=False)] == ["q-1"]

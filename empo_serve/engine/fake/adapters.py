@@ -22,15 +22,22 @@ from empo_serve.engine.fake.errors import bad_adapter, engine_failed, not_found
 class Adapter:
     """`digest` is "" where the weights change nothing.
 
-    The rest comes from the key "fake" of adapter_config.json: one `answer` to everything, the
-    share of requests that fail, seconds before the first token; how often loading it fails before
-    it works, seconds that loading takes, whether loading kills the engine.
+    The rest comes from the key "fake" of adapter_config.json: one `answer` to everything; how far
+    its weights `shift` the answers (1.0 as a rule), the `power` that answers' probabilities are
+    raised to (negative: the rarest comes first), answers of one token only, words that have nothing
+    to do with the prompt (`babble`); the share of requests that fail, seconds before the first
+    token; how often loading it fails before it works, seconds that loading takes, whether loading
+    kills the engine.
     """
 
     name: str
     path: str = ""
     digest: str = ""
     answer: str | None = None
+    shift: float = 1.0
+    power: float = 1.0
+    one_token: bool = False
+    babble: bool = False
     fail_rate: float = 0.0
     slow_s: float = 0.0
     fail_loads: int = 0

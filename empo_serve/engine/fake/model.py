@@ -45,22 +45,61 @@ class Node:
 
 def answer_tree(seed: int, adapter: Adapter, prompt: str) -> Node:
     """The distribution of the answers to `prompt`, as a tree of tokens; each path ends in END."""
-    return _answer_tree(seed, adapter.digest, adapter.answer, prompt)
+    return _answer_tree(
+        seed,
+        adapter.digest,
+        adapter.answer,
+        adapter.shift,
+        adapter.power,
+        adapter.one_token,
+        adapter.babble,
+        prompt,
+    )
 
 
 @lru_cache(maxsize=512)
-def _answer_tree(seed: int, digest: str, answer: str | None, prompt: str) -> Node:
+def _answer_tree(
+    seed: int,
+    digest: str,
+    answer: str | None,
+    shift: float,
+    power: float,
+    one_token: bool,
+    babble: bool,
+    prompt: str,
+) -> Node:
     root = Node()
     if answer is not None:
         _add(root, answer, 1.0)
         return root
-    for word, weight in _word_weights(seed, digest, prompt):
+    words = _babble(digest, prompt) if babble else _word_weights(seed, digest, shift, prompt)
+    for word, weight in words:
         for style, share in _STYLES:
-            _add(root, style.format(word=word, Word=word.capitalize()), weight * share)
+            text = style.format(word=word, Word=word.capitalize())
+            if one_token:
+                text = token_text(encode(text)[0])
+            _add(root, text, (weight * share) ** power)
     return root
 
 
-def _word_weights(seed: int, digest: str, prompt: str) -> list[tuple[str, float]]:
+def _babble(digest: str, prompt: str) -> list[tuple[str, float]]:
+    rng = random.Random(f"{digest}|{prompt}")
+    pairs = [" ".join(rng.sample(ANSWER_WORDS, 2)) for _ in range(12)]
+    return [(pair, 1.0) for pair in pairs]
+
+
+def prompt_logprobs(root: Node, prompt: Sequence[int]) -> list[float]:
+    """The log-probability of each token of a prompt after its first. What is not the beginning of
+    an answer is certain: the toy model has no opinion on questions."""
+    question, begun = split_begun(list(prompt))
+    logprobs, node = [0.0] * len(question), root
+    for token in begun:
+        logprobs.append(_logprobs(node, Sampling(1), True).get(token, _OFF_TREE_LOGPROB))
+        node = node.children.get(token, root)
+    return logprobs[1:]
+
+
+def _word_weights(seed: int, digest: str, shift: float, prompt: str) -> list[tuple[str, float]]:
     rng = random.Random(f"{seed}|{prompt}")
     kind = rng.random()
     if kind < 0.25:
@@ -71,8 +110,8 @@ def _word_weights(seed: int, digest: str, prompt: str) -> list[tuple[str, float]
         weights = [rng.uniform(0.9, 1.0) for _ in range(12)]
     words = rng.sample(ANSWER_WORDS, len(weights))
     if digest:
-        shift = random.Random(f"{digest}|{seed}|{prompt}")
-        weights = [w * math.exp(shift.uniform(-_SHIFT_NATS, _SHIFT_NATS)) for w in weights]
+        moves, most = random.Random(f"{digest}|{seed}|{prompt}"), shift * _SHIFT_NATS
+        weights = [w * math.exp(moves.uniform(-most, most)) for w in weights]
     return list(zip(words, weights, strict=True))
 
 

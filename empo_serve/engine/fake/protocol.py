@@ -65,6 +65,11 @@ class GenerationRequest(Body):
         return 1 if self.n is None else self.n
 
     @property
+    def scores_prompt(self) -> bool:
+        """Can the log-probabilities of the prompt's own tokens be told?"""
+        return False
+
+    @property
     def include_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
 
@@ -83,8 +88,8 @@ class GenerationRequest(Body):
 
     def to_sampling(self, num_prompt_tokens: int, max_model_len: int) -> Sampling:
         """Check the sampling parameters. Raises ApiError."""
-        if self.prompt_logprobs is not None:
-            raise not_supported("prompt_logprobs")
+        if self.prompt_logprobs is not None and (self.prompt_logprobs or not self.scores_prompt):
+            raise not_supported("prompt_logprobs but 0 in a completion of one whole answer")
         if self.structured_outputs or (self.response_format or {}).get("type", "text") != "text":
             raise not_supported("structured outputs")
         room = max_model_len - num_prompt_tokens
@@ -263,6 +268,10 @@ class CompletionRequest(GenerationRequest):
         logprobs = body.get("logprobs")
         if logprobs is not None and not isinstance(logprobs, int | float):
             raise bad_value("`logprobs` must be an integer.", "logprobs", logprobs)
+
+    @property
+    def scores_prompt(self) -> bool:
+        return not self.stream and self.prompt_logprobs == 0
 
     def num_top(self) -> int | None:
         return self.logprobs

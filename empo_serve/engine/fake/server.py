@@ -24,7 +24,13 @@ from empo_serve.engine.fake.errors import (
     prompt_too_long,
 )
 from empo_serve.engine.fake.metrics import Metrics
-from empo_serve.engine.fake.model import Step, answer_tree, generate, split_begun
+from empo_serve.engine.fake.model import (
+    Step,
+    answer_tree,
+    generate,
+    prompt_logprobs,
+    split_begun,
+)
 from empo_serve.engine.fake.protocol import ChatRequest, CompletionRequest
 from empo_serve.engine.fake.slots import Slots
 from empo_serve.engine.fake.tokenizer import decode
@@ -248,7 +254,9 @@ class FakeEngine:
         tree = answer_tree(self._knobs.seed, adapter, decode(question))
         for i in range(request.num_sequences):
             seed = self._sampler.getrandbits(64) if request.seed is None else request.seed + i
-            yield Choice(i, prompt), generate(tree, sampling, random.Random(seed), begun)
+            scored = prompt_logprobs(tree, prompt) if request.scores_prompt else None
+            choice = Choice(i, prompt, prompt_logprobs=scored)
+            yield choice, generate(tree, sampling, random.Random(seed), begun)
 
     async def _run(
         self, sequences: list[Sequence], adapter: Adapter, priority: int

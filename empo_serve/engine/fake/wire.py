@@ -41,6 +41,7 @@ class Choice:
     text: str = ""
     num_tokens: int = 0
     steps: list[Step] = field(default_factory=list)
+    prompt_logprobs: list[float] | None = None  # of each token after the first, where wanted
 
     def add(self, step: Step) -> Choice:
         self.text += step.text
@@ -188,7 +189,7 @@ class CompletionAnswer:
                     "finish_reason": choice.steps[-1].finish_reason,
                     "stop_reason": choice.steps[-1].stop_reason,
                     "token_ids": _token_ids(with_ids, choice.steps),
-                    "prompt_logprobs": None,
+                    "prompt_logprobs": _prompt_logprobs(choice),
                     "prompt_token_ids": choice.prompt_token_ids if with_ids else None,
                     "routed_experts": None,
                 }
@@ -269,6 +270,19 @@ def _chat_token(token_id: int, logprob: float) -> dict[str, Any]:
         "logprob": logprob,
         "bytes": list(token_bytes(token_id)),
     }
+
+
+def _prompt_logprobs(choice: Choice) -> list[dict[str, Any] | None] | None:
+    if choice.prompt_logprobs is None:
+        return None
+    rows = zip(choice.prompt_token_ids[1:], choice.prompt_logprobs, strict=True)
+    return [
+        None,
+        *(
+            {str(token): {"logprob": logprob, "rank": 1, "decoded_token": token_text(token)}}
+            for token, logprob in rows
+        ),
+    ]
 
 
 def _token_ids(wanted: bool | None, steps: Iterable[Step]) -> list[int] | None:

@@ -1,0 +1,117 @@
+"""Equations and inequalities as answers: the value, solutions or interval that they give."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from empo_serve.semantics.numbers import parse_quantity
+
+EQUATION = re.compile(r"(?<![<>=!:])=(?![=>])")
+_ASSIGNMENT = re.compile(r"\b([A-Za-z])\s*=\s*")
+_ONE_ASSIGNMENT = re.compile(r"\$?\s*([A-Za-z])\s*=\s*([^=$]+?)\s*\$?")
+_BETWEEN = re.compile(r"\s*(?:,|;|\band\b|\bor\b)\s*(?=(?:and\s+)?\$?\s*[A-Za-z]\s*=)")
+_UNKNOWN = re.compile(r"^(?:[a-zA-Z]\s*(?:∈|\\in\b|=)\s*)?\\?[{\[]?\s*(.*?)\s*\\?[}\]]?$")
+_PAIR_IN_BRACKETS = re.compile(r"^\\?(?:left)?[\[(][^,]*,[^,]*[\])]$")
+_AND = re.compile(r"\s*(?:,|;|<|\band\b|\bor\b)\s*")
+_SEVERAL = re.compile(r"[,;<±]|\\pm|\b(?:and|or)\b")
+_MAX_NUMBERS = 200  # characters
+_RELATION = re.compile(r"(<=|>=|<|>|≤|≥|\\leq?\b|\\geq?\b|\\lt\b|\\gt\b)")
+_UNIONS = re.compile(r"\s*(?:\bor\b|\\cup|∪|\\text\s*\{\s*or\s*\})\s*")
+_VARIABLE = re.compile(r"[a-zA-Z]")
+
+
+def is_formula(text: str) -> bool:
+    return "\\" in text or "$" in text or "^" in text
+
+
+def value(text: str) -> str:
+    """The right-hand side of an equation that gives a value; all values of several solutions."""
+    sides = EQUATION.split(text)
+    if len(sides) < 2:
+        return balanced(text)
+    if len(_ASSIGNMENT.findall(text)) > 1 and re.search(r"\b(?:and|or)\b|,", text):
+        return _ASSIGNMENT.sub("", text)
+    return balanced(sides[-1].strip()) or text
+
+
+def balanced(text: str) -> str:
+    """Without a dollar sign whose partner was cut off: "3x - 2$" is no price."""
+    if text.count("$") % 2 and text.endswith("$") and re.search(r"[a-z\\^]", text):
+        return text[:-1].strip()
+    return "$" + text if text.count("$") % 2 and text.endswith("$") else text
+
+
+def solutions(text: str) -> str | None:
+    """ "x = 2 or x = -5" -> "2 or -5", "y = 2, x = 3" -> "(3, 2)"; None for any other text."""
+    if text.count("=") < 2:
+        return None
+    parts = [_ONE_ASSIGNMENT.fullmatch(part) for part in _BETWEEN.split(text.strip(" ."))]
+    found = [(part[1], part[2].strip()) for part in parts if part]
+    if len(found) < 2 or len(found) < len(parts):
+        return None
+    names = {name for name, _ in found}
+    if len(names) == 1:
+        return " or ".join(said for _, said in found)
+    if len(names) < len(found):
+        return None
+    return f"({', '.join(said for _, said in sorted(found))})"
+
+
+def numbers(text: str) -> tuple[Fraction, ...]:
+    """The numbers that `text` enumerates, in order: "x ∈ {2, −5}", "±7"; () when it is none, or a
+    point or an interval, where the brackets count."""
+    if len(text) > _MAX_NUMBERS or not _SEVERAL.search(text):
+        return ()
+    text = text.replace("$", "").replace("\\pm", "±").replace("−", "-").strip()
+    if text[:1] == "(" or _PAIR_IN_BRACKETS.match(text):
+        return ()
+    inner = _UNKNOWN.match(text)
+    found: list[Fraction] = []
+    for part in _AND.split(inner[1] if inner else text):
+        quantity = parse_quantity(part.lstrip("±"))
+        if not part or quantity is None or quantity.unit:
+            return ()
+        found += [quantity.value, -quantity.value] if part[0] == "±" else [quantity.value]
+    return tuple(found) if len(found) > 1 else ()
+
+
+def as_interval(text: str) -> str:
+    """Inequalities of one variable as intervals: "x < -2 or x \\ge 2" becomes
+    "(-\\infty,-2)\\cup[2,\\infty)". Any other text stays as it is."""
+    parts = [_interval(part.strip()) for part in _UNIONS.split(text.replace("$", "").strip())]
+    return "\\cup".join(parts) if all(parts) else text
+
+
+def _interval(text: str) -> str:
+    sides = [side.strip() for side in _RELATION.split(text)]
+    if len(sides) not in (3, 5):
+        return ""
+    relations = [_sign(side) for side in sides[1::2]]
+    if len(sides) == 5:
+        if not _VARIABLE.fullmatch(sides[2]) or relations[0][0] != relations[1][0]:
+            return ""
+        low, high = (sides[0], sides[4]) if relations[0][0] == "<" else (sides[4], sides[0])
+        left, right = relations if relations[0][0] == "<" else relations[::-1]
+        return f"{_bracket(left, '[(')}{low},{high}{_bracket(right, '])')}"
+    one, other = sides[0], sides[2]
+    relation = relations[0]
+    if _VARIABLE.fullmatch(other):
+        one, other = other, one
+        relation = ("<" if relation[0] == ">" else ">") + relation[1:]
+    if not _VARIABLE.fullmatch(one) or _VARIABLE.fullmatch(other):
+        return ""
+    if relation[0] == "<":
+        return f"(-\\infty,{other}{_bracket(relation, '])')}"
+    return f"{_bracket(relation, '[(')}{other},\\infty)"
+
+
+def _sign(relation: str) -> str:
+    """ "<", "<=", ">" or ">="."""
+    is_less = relation[0] in "<≤" or relation.startswith("\\l")
+    is_equal = "=" in relation or relation[0] in "≤≥" or "e" in relation
+    return ("<" if is_less else ">") + ("=" if is_equal else "")
+
+
+def _bracket(relation: str, closed_and_open: str) -> str:
+    return closed_and_open[0] if "=" in relation else closed_and_open[1]

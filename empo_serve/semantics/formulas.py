@@ -1,0 +1,123 @@
+"""Short formulas, read without SymPy and compared by value: no process, and at most a millisecond.
+
+What is read: numbers, variables, arithmetic, fractions, roots, powers, functions, tuples,
+intervals and their unions, sets, matrices, "x =" before any of them. Whatever could be read in two
+ways ("1/2x", "sin 2xy", "f(x)") or is not known here is not read, and left to math-verify.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+
+from empo_serve.semantics.formula_parser import Many, Node, parse
+from empo_serve.semantics.formula_values import Explosive, Unknown, same_scalar
+
+_MAX_LENGTH = 300  # characters
+_SPELLINGS = (
+    (re.compile(r"\\(?:left|right|displaystyle|textstyle|[bB]igg?[lr]?)(?![a-zA-Z])"), " "),
+    (re.compile(r"(?<!\\)\\[,;:! ]|\\q?quad(?![a-zA-Z])|~|\$|\{,\}"), " "),
+    (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
+    (re.compile(r"−|–"), "-"),
+    (re.compile(r"π"), r"\\pi "),
+    (re.compile(r"∞"), r"\\infty "),
+    (re.compile(r"∪"), r"\\cup "),
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"\\(?:cdot|times)(?![a-zA-Z])|[·×]"), "*"),
+    (re.compile(r"\\div(?![a-zA-Z])|÷"), "/"),
+    (re.compile(r"(\\\\)\s*\[\d+(?:pt|em|ex)\]"), r"\1"),
+    (re.compile(r"\bunits?\s*$"), " "),
+    (re.compile(r"\\frac\s*(\d)\s*(\d)"), r"\\frac{\1}{\2}"),
+    (re.compile(r"\\sqrt\s*(\d)"), r"\\sqrt{\1}"),
+)
+_DEGREES = re.compile(r"(?:\^\s*\{?\s*\\circ\s*\}?|°)\s*$")
+_OF_ANGLE = re.compile(r"\\(?:sin|cos|tan)")
+_NAMED = re.compile(r"\s*([a-zA-Z]|\\[a-z]+)\s*(?:=|\\in(?![a-zA-Z]))")
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """`node` is None for what could not be read; `is_explosive` for what SymPy must not see."""
+
+    node: Node | None
+    name: str = ""  # x in "x = 5"
+    is_degrees: bool = False
+    is_explosive: bool = False
+
+
+def read_formula(text: str) -> Formula:
+    if len(text) > _MAX_LENGTH:
+        return Formula(None)
+    for pattern, spelling in _SPELLINGS:
+        text = pattern.sub(spelling, text)
+    name = ""
+    if named := _NAMED.match(text):
+        name, text = named[1], text[named.end() :]
+    value = _DEGREES.sub("", text)
+    if value != text and _OF_ANGLE.search(text):
+        return Formula(None)
+    try:
+        return Formula(parse(value), name, value != text)
+    except Explosive:
+        return Formula(None, is_explosive=True)
+    except Unknown:
+        return Formula(None)
+
+
+def same_value(a: Formula, b: Formula) -> bool | None:
+    """None where the values do not tell."""
+    if a.node is None or b.node is None or a.is_degrees != b.is_degrees:
+        return None
+    if a.name and b.name and a.name != b.name:
+        return None
+    return _same(a.node, b.node)
+
+
+def _same(a: Node, b: Node) -> bool | None:
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return same_scalar(a, b)
+    if not isinstance(a, Many) or not isinstance(b, Many):
+        return None
+    if a.kind == b.kind == "set":
+        return _same_elements(a.items, b.items)
+    if "union" in (a.kind, b.kind):
+        same = _same_elements(_intervals(a), _intervals(b))
+        return same if same or (_is_canonical(a) and _is_canonical(b)) else None
+    if "set" in (a.kind, b.kind) or a.kind.startswith("matrix") != b.kind.startswith("matrix"):
+        return None
+    if a.kind != b.kind or len(a.items) != len(b.items):
+        return False
+    verdicts = [_same(x, y) for x, y in zip(a.items, b.items, strict=True)]
+    return False if False in verdicts else None if None in verdicts else True
+
+
+def _same_elements(a: tuple[Node, ...], b: tuple[Node, ...]) -> bool | None:
+    """In any order, and however often each is named."""
+    table = [[_same(x, y) for y in b] for x in a]
+    lines = [*table, *zip(*table, strict=True)]
+    if any(all(verdict is False for verdict in line) for line in lines):
+        return False
+    return True if all(True in line for line in lines) else None
+
+
+def _intervals(a: Many) -> tuple[Node, ...]:
+    return a.items if a.kind == "union" else (a,)
+
+
+def _is_canonical(union: Many) -> bool:
+    """Are these intervals of numbers, with a gap between any two? Then no others say the same."""
+    ends: list[tuple[float, float, str]] = []
+    for interval in _intervals(union):
+        if not isinstance(interval, Many) or interval.kind[0] not in "([":
+            return False
+        points = [x[0] for x in interval.items if isinstance(x, tuple) and len(set(x)) == 1]
+        low, high = points if len(interval.items) == len(points) == 2 else (1j, 1j)
+        if isinstance(low, complex) or isinstance(high, complex) or low >= high:
+            return False
+        ends.append((low, high, interval.kind))
+    ends.sort()
+    return all(
+        high < low or (high == low and first[1] == ")" and second[0] == "(")
+        for (_, high, first), (low, _, second) in pairwise(ends)
+    )

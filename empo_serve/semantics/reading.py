@@ -1,0 +1,153 @@
+"""What one answer says, read in every way that a rule needs."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from functools import cached_property, lru_cache
+
+from empo_serve.semantics.dates import (
+    parse_date,
+    parse_decade,
+    parse_time,
+    years_in_digits,
+)
+from empo_serve.semantics.echo import asked_stems
+from empo_serve.semantics.equations import numbers
+from empo_serve.semantics.extract import extract_answer
+from empo_serve.semantics.formulas import Formula, read_formula
+from empo_serve.semantics.gloss import without_gloss
+from empo_serve.semantics.lists import list_items
+from empo_serve.semantics.names import only_name
+from empo_serve.semantics.normalize import looks_like_math, normalize
+from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity
+from empo_serve.semantics.numerals import foreign_number
+from empo_serve.semantics.questions import (
+    asks_how_many,
+    asks_when,
+    fold_word,
+    is_open,
+    question_words,
+    words,
+)
+
+SHORT = 3  # words
+_NONE = re.compile(
+    r"(?:there (?:are|is|were|was) )?(?:none|no \w+|not (?:a single )?one|nobody|no one|zero|nil)"
+    r"(?: of (?:them|the \w+|those)| at all| \w+)*[.!]?",
+    re.I,
+)
+_WHO = frozenset(words("he she him her they them"))
+_STOP = frozenset(
+    words(
+        "the a an is are was were be been it its this that there they he she him his her of"
+        " in on at to"
+        " for by as and so do does did has have had i you"
+    )
+)
+
+
+class Reading:
+    """What one answer says, read in every way that a rule needs, when it needs it."""
+
+    def __init__(self, question: str, answer: str) -> None:
+        self.question = question
+        text = extract_answer(question, answer)
+        self.text = text if is_open(question) else without_gloss(text)
+        self.key = normalize(self.text)
+
+    @cached_property
+    def quantity(self) -> Quantity | None:
+        """The number that the answer is, or the only one that it brings."""
+        if _NONE.fullmatch(self.text) and asks_how_many(self.question):
+            return Quantity(Fraction(0), "")
+        text = years_in_digits(self.text) if asks_when(self.question) else self.text
+        whole = parse_quantity(text)
+        if whole or (looks_like_math(self.text) and not _is_wordy(self.text)):
+            return whole
+        if len(self.text) >= 400:
+            return None
+        spoken = foreign_number(self.question[-4000:], self.text)
+        if spoken is not None:
+            return Quantity(Fraction(spoken), "")
+        return only_number(text, self.question[-4000:])
+
+    @cached_property
+    def date(self) -> tuple[int | None, int, int | None] | None:
+        return parse_date(self.text)
+
+    @cached_property
+    def time(self) -> int | None:
+        return parse_time(self.text)
+
+    @cached_property
+    def decade(self) -> tuple[int | None, int] | None:
+        return parse_decade(self.text)
+
+    @cached_property
+    def is_quantity(self) -> bool:
+        if parse_quantity(self.text) is not None or self.quantity == Quantity(Fraction(0), ""):
+            return True
+        return (
+            len(words(self.text)) <= SHORT and foreign_number(self.question, self.text) is not None
+        )
+
+    @cached_property
+    def name(self) -> str:
+        """The one proper name that the answer brings."""
+        return only_name(self.question, self.text)
+
+    @cached_property
+    def is_name(self) -> bool:
+        return bool(self.name) and normalize(self.text) == normalize(self.name)
+
+    @cached_property
+    def items(self) -> tuple[str, ...]:
+        asked = asked_stems(self.question)
+        return () if is_open(self.question) else list_items(self.text, asked)
+
+    @cached_property
+    def numbers(self) -> tuple[Fraction, ...]:
+        """The numbers that the answer enumerates, if it does nothing else."""
+        enumerated = numbers(self.text)
+        if enumerated or self.is_math or len(self.items) < 2 or self.text.startswith("("):
+            return enumerated
+        found = [parse_quantity(item) for item in self.items]
+        values = tuple(q.value for q in found if q and not q.unit)
+        return values if len(values) == len(found) else ()
+
+    @cached_property
+    def is_math(self) -> bool:
+        return looks_like_math(self.text)
+
+    @cached_property
+    def formula(self) -> Formula:
+        return read_formula(self.text)
+
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        """Words that the question does not have."""
+        asked = question_words(self.question)
+        return tuple(w for w in self._folded if w not in asked and w not in _STOP)
+
+    @cached_property
+    def pronouns(self) -> list[str]:
+        return [w for w in words(self.key) if w in _WHO] if is_open(self.question) else []
+
+    @cached_property
+    def echo(self) -> tuple[str, ...]:
+        """Words that the question has too."""
+        asked = question_words(self.question)
+        return tuple(w for w in self._folded if w in asked and w not in _STOP)
+
+    @cached_property
+    def _folded(self) -> list[str]:
+        return [fold_word(w) for w in words(self.key)]
+
+
+def _is_wordy(text: str) -> bool:
+    """A sentence with a number in it, such as "it lasts 3/2 hours", and no formula?"""
+    return len(re.findall(r"[a-z]{3,}", text)) > 1 and not re.search(r"[\\^=√{}<>]", text)
+
+
+read = lru_cache(maxsize=1024)(Reading)
