@@ -23,7 +23,10 @@ LAST_LINES = 15
 
 
 class ServeProcess:
-    """Starts, watches and stops one `empo-serve serve`. Its output goes to `log`."""
+    """Starts, watches and stops one `empo-serve serve`. Its output goes to `log`.
+
+    `empo_serve` is the command that takes `serve` and its options.
+    """
 
     def __init__(
         self,
@@ -31,9 +34,11 @@ class ServeProcess:
         settings: Sequence[str],
         log: Path,
         config_file: Path = CONFIG_FILE,
+        empo_serve: Sequence[str] = (sys.executable, "-m", "empo_serve"),
     ) -> None:
         self.config = config
         self._config_file = config_file
+        self._empo_serve = empo_serve
         self.log = log
         self._settings = settings
         self._child: ChildProcess | None = None
@@ -46,8 +51,7 @@ class ServeProcess:
 
         Raises StartupError, with the last lines of the log, if it ends first.
         """
-        command = [sys.executable, "-m", "empo_serve", "serve"]
-        command += ["--config", str(self._config_file)]
+        command = [*self._empo_serve, "serve", "--config", str(self._config_file)]
         for setting in self._settings:
             command += ["--set", setting]
         self.log.unlink(missing_ok=True)
