@@ -14,16 +14,6 @@ settings.register_profile("project", deadline=None, suppress_health_check=[Healt
 settings.load_profile("project")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `--dist loadgroup`: a file stays on one worker, and so does all of vLLM, because two
-    engines at a time are more than two cores and their memory can bear."""
-    vllm = {item.path for item in items if item.get_closest_marker("vllm")}
-    for item in items:
-        group = "vllm" if item.path in vllm else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def demo_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled demo model as a Hugging Face directory, converted as the server does it."""
