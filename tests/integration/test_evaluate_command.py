@@ -94,7 +94,9 @@ def test_questions_are_learned_from_only_if_that_is_asked_for(
 def test_an_interrupted_run_goes_on_where_it_was(server: Served, tmp_path: Path) -> None:
     file, out = questions(tmp_path, "many", RIGHT, 120), tmp_path / "out.jsonl"
     evaluate = command(server, out, file, "--num-samples", "2", "--concurrency", "1")
-    first = subprocess.Popen(evaluate, stderr=subprocess.PIPE, text=True)
+    first = subprocess.Popen(
+        evaluate, stderr=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts
+    )
     while not out.exists() or out.read_bytes().count(b"\n") < 4:
         assert first.poll() is None
         time.sleep(0.02)
@@ -142,6 +144,11 @@ def test_what_no_request_can_change_is_told_in_one_line(server: Served, tmp_path
     assert done.returncode == 1
     assert done.stderr.startswith(f"evaluate: no model at {nobody}/: Connection error.")
     assert len(done.stderr.splitlines()) == 1
+
+
+def listen_to_interrupts() -> None:
+    """Jobs in the background of a shell are started deaf to SIGINT, and so are their children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def play(tmp_path: Path, count: int, *settings: str) -> list[str]:
@@ -201,7 +208,9 @@ def test_without_updates_it_serves_until_an_interrupt(tmp_path: Path) -> None:
     command = [part for part in play(tmp_path, 2) if part != "--exit"]
     command[command.index("--updates") + 1] = "0"
     said = ""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, preexec_fn=listen_to_interrupts
+    ) as serving:
         assert serving.stdout is not None
         while "until Ctrl-C" not in said:
             line = serving.stdout.readline()
