@@ -19,7 +19,8 @@ demo: setup ## serve a small real model and watch it learn from its own traffic 
 	.venv/bin/empo-serve demo --report-dir demo-report
 
 test: setup ## run every test, those with real vLLM included (up to 25 minutes on 2 cores)
-	$(PYTEST)
+	$(PYTEST) -m "not vllm" -n 2 --dist loadfile
+	$(PYTEST) -m vllm
 
 test-fast: setup ## run the tests without vLLM and without training or killing processes (under 2 minutes)
 	$(PYTEST) -m "not vllm and not slow" -n 3 --dist loadfile

@@ -92,7 +92,7 @@ def test_questions_are_learned_from_only_if_that_is_asked_for(
 
 
 def test_an_interrupted_run_goes_on_where_it_was(server: Served, tmp_path: Path) -> None:
-    file, out = questions(tmp_path, "many", RIGHT, 30), tmp_path / "out.jsonl"
+    file, out = questions(tmp_path, "many", RIGHT, 120), tmp_path / "out.jsonl"
     evaluate = command(server, out, file, "--num-samples", "2", "--concurrency", "1")
     first = subprocess.Popen(evaluate, stderr=subprocess.PIPE, text=True)
     while not out.exists() or out.read_bytes().count(b"\n") < 4:
@@ -103,14 +103,14 @@ def test_an_interrupted_run_goes_on_where_it_was(server: Served, tmp_path: Path)
     assert first.returncode == 130
     assert said == f"evaluate: interrupted; the same command goes on from {out}\n"
     kept = out.read_bytes()
-    assert 4 <= kept.count(b"\n") < 61
+    assert 4 <= kept.count(b"\n") < 241
 
     requests = server.metric("empo_requests_total")
     second = run(evaluate)
     assert second.returncode == 0, second.stderr
     assert out.read_bytes().startswith(kept[: kept.rfind(b"\n")])
-    assert out.read_bytes().count(b"\n") == 61
-    asked = 61 - kept.count(b"\n")
+    assert out.read_bytes().count(b"\n") == 241
+    asked = 241 - kept.count(b"\n")
     assert server.metric("empo_requests_total") - requests == asked
 
 
