@@ -1,8 +1,9 @@
 """Two hundred updates on the same few questions: what happens without guards, and what with them?
 
     python bench/longrun.py RESULTS [--updates 200] [--arms off on] [--report]
+    python bench/longrun.py RESULTS --prompts 8 --set train.groups_per_update=8     # harder
 
-The tiny model (tiny_model.py), 8 questions as traffic, a high learning rate: what every server
+The tiny model (tiny_model.py), 32 questions as traffic, a high learning rate: what every server
 comes to that runs for ever while its users go on asking the same. "off" is learning without gate,
 guards and limit on repeated prompts; "on" is the same with all of them at their defaults.
 
@@ -29,10 +30,10 @@ from loop import BATCH, Run, World, read_runs, say, tiny_world
 
 from empo_serve.errors import EmpoError
 
-NUM_PROMPTS = 8  # questions of the traffic
+NUM_PROMPTS = 32  # questions of the traffic
 MEASURE_EVERY = 10  # turns
 MAX_ROUNDS = 8  # of the traffic, for an update to come
-SETTINGS = ("train.beta=0.01", "train.groups_per_update=8")
+SETTINGS = ("train.beta=0.01",)
 OFF = ("gate.enabled=false", "guards.enabled=false", "train.max_repeats=0")
 ON = ("gate.enabled=true",)
 

@@ -12,8 +12,8 @@ says which half of the questions is traffic and which is held out, the order of 
     none      the server before any update: v0, measured once for each seed
     prob      EMPO
     noise     a random number for every sample, so nothing to be learned at all
-    random    a random number, but `train.empty_reward` for a sample without an answer: what the
-              penalty does by itself, mostly for answers that are cut at the token limit
+    random    a random number, but `train.empty_reward` for a sample without an answer: what that
+              penalty does by itself
     majority  1 in a largest cluster, 0 elsewhere
 
 Gate and guards are off in all arms: they would stop what chance makes, and the arms would no

@@ -43,7 +43,7 @@ def server(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     data_dir = tmp_path_factory.mktemp("loop") / "data"
     settings = (*TINY_SETTINGS, f"model.path={world.model}", "rollout.keep_loaded=8")
     served = Served(data_dir, *settings, config=CONFIG_FILE)
-    yield served.wait_ready(300)
+    yield served.wait_ready(600)
     assert served.stop() == 0, served.log.read_text()
 
 
