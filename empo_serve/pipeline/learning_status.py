@@ -18,6 +18,7 @@ from empo_serve.pipeline.progress import (
     change_by_gate,
     change_in_traffic,
     summarise,
+    surest,
 )
 from empo_serve.pipeline.updates import Updates
 from empo_serve.types import AdapterVersion, GroupState
@@ -87,14 +88,14 @@ class LearningStatus:
         )
 
     async def _change(self, lineage: list[AdapterVersion]) -> Change | None:
-        """From v0 to the live version: by the gate where it compared them all, else by traffic."""
+        """From v0 to the live version."""
         if len(lineage) < 2:
             return None
-        by_gate = change_by_gate([adapter.gate for adapter in lineage[1:]])
-        if by_gate is not None:
-            return by_gate
         first, *_, live = lineage
-        return change_in_traffic(
-            await self._evidence.entropies(first.version, _MAX_GROUPS),
-            await self._evidence.entropies(live.version, _MAX_GROUPS),
+        return surest(
+            change_by_gate([adapter.gate for adapter in lineage[1:]]),
+            change_in_traffic(
+                await self._evidence.entropies(first.version, _MAX_GROUPS),
+                await self._evidence.entropies(live.version, _MAX_GROUPS),
+            ),
         )

@@ -14,7 +14,7 @@ from empo_serve.config import BandSection
 pytestmark = pytest.mark.slow
 
 # The fake engine has no favourite answer to a quarter of all prompts.
-QUESTIONS = [f"Which word is number {number}?" for number in range(24)]
+QUESTIONS = [f"Which word is number {number}?" for number in range(48)]
 
 
 def sampled(data_dir: Path, *settings: str) -> tuple[list[dict[str, Any]], float]:

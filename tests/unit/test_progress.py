@@ -14,6 +14,7 @@ from empo_serve.pipeline.progress import (
     change_by_gate,
     change_in_traffic,
     summarise,
+    surest,
 )
 from empo_serve.types import BandDecision
 
@@ -127,3 +128,9 @@ def test_traffic_before_and_after() -> None:
     low, high = change.interval
     assert low < -0.3 < high < 0
     assert change_in_traffic(before[:7], after) is None
+
+
+def test_of_two_estimates_the_surer_one_is_told() -> None:
+    noisy, sure = Change(0.45, 0.44, "the gate"), Change(-0.3, 0.05, "the traffic")
+    assert surest(noisy, sure) is surest(sure, noisy) is surest(None, sure) is sure
+    assert surest(None, None) is None
