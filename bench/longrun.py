@@ -3,7 +3,7 @@
     python bench/longrun.py RESULTS [--updates 200] [--arms off on] [--report]
     python bench/longrun.py RESULTS --prompts 8 --set train.groups_per_update=8     # harder
 
-The tiny model (tiny_model.py), 32 questions as traffic, a high learning rate: what every server
+The tiny model (tiny_world.py), 32 questions as traffic, a high learning rate: what every server
 comes to that runs for ever while its users go on asking the same. "off" is learning without gate,
 guards and limit on repeated prompts; "on" is the same with all of them at their defaults.
 

@@ -119,8 +119,8 @@ def demo_world(folder: Path) -> World:
 
 
 def tiny_world(folder: Path) -> World:
-    """The bench's own model (tiny_model.py), trained first: its capitals, and its rivers."""
-    from tiny_model import TEMPLATES, save_tiny_model, world
+    """The bench's own model (tiny_world.py), trained first: its capitals, and its rivers."""
+    from tiny_world import TEMPLATES, save_tiny_model, world
 
     model, facts = folder / "tiny", world()
     save_tiny_model(model, facts)

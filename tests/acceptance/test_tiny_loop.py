@@ -1,5 +1,5 @@
 """A whole loop in a few minutes, over HTTP alone: real vLLM, gate, rollback, and a tiny model that
-is trained first (bench/tiny_model.py)."""
+is trained first (bench/tiny_world.py)."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ there is to win is known: a model that only says what it finds likeliest has the
 majority, and what it has to learn for that (do not mumble) is the same for questions that it is
 never trained on.
 
-    python bench/tiny_model.py DIRECTORY        # writes a Hugging Face directory and prompts.jsonl
+    python bench/tiny_world.py DIRECTORY        # writes a Hugging Face directory and prompts.jsonl
 """
 
 from __future__ import annotations
