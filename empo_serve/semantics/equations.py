@@ -28,8 +28,8 @@ def is_formula(text: str) -> bool:
 def value(text: str) -> str:
     """The right-hand side of an equation that gives a value; all values of several solutions."""
     sides = EQUATION.split(text)
-    if len(sides) < 2:
-        return balanced(text)
+    if len(sides) < 2 or sides[-1].count("{") != sides[-1].count("}"):
+        return balanced(text)  # the "=" of a sum's index begins no value
     if len(_ASSIGNMENT.findall(text)) > 1 and re.search(r"\b(?:and|or)\b|,", text):
         return _ASSIGNMENT.sub("", text)
     return balanced(sides[-1].strip()) or text

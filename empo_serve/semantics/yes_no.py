@@ -38,6 +38,12 @@ _FALSE = re.compile(
     r"|the case)|incorrect|untrue|wrong)\b",
     re.I,
 )
+_FALSITY = re.compile(r"\b(?:false|incorrect|untrue|wrong)\b", re.I)
+_NOT_FALSE = re.compile(
+    r"\b(?:that|this|it|the statement|the claim)(?:['’]s not| is not| isn['’]t)"
+    r" (?:false|incorrect|untrue|wrong)\b",
+    re.I,
+)
 _TRUE = re.compile(
     r"\b(?:that|this|it|the statement|the claim)(?:['’]s| is) (?:true|correct|right)\b", re.I
 )
@@ -118,10 +124,12 @@ def polarity(question: str, answer: str) -> bool | None:
     text = answer.strip()[:2000]
     if leading := _LEADING.match(text):
         return bool(leading["yes"] or leading["agreed"])
+    # "It is false" says no, but to "Is it false that ...?" it says yes.
+    asks_falsity = bool(_FALSITY.search(question))
+    if _NOT_FALSE.search(text) or _TRUE.search(text):
+        return not asks_falsity
     if _FALSE.search(text):
-        return False
-    if _TRUE.search(text):
-        return True
+        return asks_falsity
     before, *conclusions = _CONCLUSION.split(text)
     if conclusions and (concluded := polarity(question, conclusions[-1])) is not None:
         return concluded

@@ -202,3 +202,8 @@ def test_an_adjunct_that_answers_stays() -> None:
     assert extract_answer("Who became whose guest?", "Ana became Bo's guest.") != extract_answer(
         "Who became whose guest?", "Bo became Ana's guest."
     )
+
+
+def test_the_index_of_a_sum_begins_no_value() -> None:
+    assert extract_answer("Compute.", "\\sum_{k=1}^{3} k") == "\\sum_{k=1}^{3} k"
+    assert extract_answer("Compute.", "S = \\sum_{k=1}^{3} k = 6") == "6"

@@ -51,3 +51,21 @@ def test_statements_say_yes_or_no(question: str, answer: str, says: bool) -> Non
 )
 def test_statements_about_something_else_say_neither(question: str, answer: str) -> None:
     assert polarity(question, answer) is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "of_the_fact", "of_its_falsity"),
+    [
+        ("It is false.", False, True),
+        ("It is not false.", True, False),
+        ("That isn't wrong.", True, False),
+        ("It is true.", True, False),
+        ("The statement is not true.", False, True),
+        ("No.", False, False),
+    ],
+)
+def test_falsehood_says_no_but_where_it_is_asked_for(
+    answer: str, of_the_fact: bool, of_its_falsity: bool
+) -> None:
+    assert polarity("Is the Sun a star?", answer) is of_the_fact
+    assert polarity("Is it false that the Sun is a star?", answer) is of_its_falsity
