@@ -162,6 +162,11 @@ def show(verdict: dict[str, Any]) -> None:
         print(f"  {check['name']:<22}{outcome:<9}{check['detail']}")
 
 
+def is_training(server: Served) -> bool:
+    status = server.get("/admin/v1/status", admin=True)[1]
+    return status["learning"]["update_running"] is not None
+
+
 def learn(server: Served, prompts: tuple[Prompt, ...], updates: int, timeout_s: float) -> None:
     users = Users(server, prompts, learn=True)
     users.start()
@@ -230,7 +235,7 @@ def main() -> int:
         else:
             ask_all(server, prompts)
         server.post("/admin/v1/learning/pause", admin=True)
-        time.sleep(2)
+        server.until(lambda: not is_training(server))
         if options.learned is not None:
             bring_in(server, "learned elsewhere", options.learned)
         version = live_of(server)

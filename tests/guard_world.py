@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from types import SimpleNamespace
 from typing import Any, cast
 
 from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
-from empo_serve.buffer.evidence import Evidence
 from empo_serve.buffer.store import GroupStore
+from empo_serve.buffer.traffic import SampledTraffic
 from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
 from empo_serve.db.database import Database
@@ -52,10 +53,11 @@ class GuardWorld:
     def new_guarding(self) -> Guarding:
         """As after a restart."""
         registry = SimpleNamespace(all=self._all)
+        registry.lineage = functools.partial(Registry.lineage, registry)
         return Guarding(
             self.config,
             self.database,
-            Evidence(self.database),
+            SampledTraffic(self.database),
             self.updates,
             cast(Registry, registry),
             cast(Rollout, self),

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from empo_serve.adapters.statistics import Estimate, paired_mean, paired_share
+from empo_serve.adapters.paired import Estimate, paired_mean, paired_share
 from empo_serve.config import GateSection
 
 # Below so many, one odd query decides; a share of four answers says nothing of collapse.

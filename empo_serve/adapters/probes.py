@@ -6,7 +6,6 @@ The bundled ones are an alarm, not an audit: they are few, and a refusal is told
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from empo_serve.errors import ConfigError
+from empo_serve.json_lines import read_json_lines, text_of, texts_of
 from empo_serve.types import Query
 
 _MAX_PROBES = 10_000
@@ -43,42 +43,14 @@ def read_probes(file: Path | None) -> tuple[Probe, ...]:
     """
     if file is None:
         return ()
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as e:
-        raise ConfigError(f"cannot read gate.probes {file}: {e.strerror}") from e
-    except UnicodeDecodeError as e:
-        raise ConfigError(f"gate.probes {file} is not UTF-8 text") from e
-    probes = []
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            try:
-                probes.append(_parse(line))
-            except ValueError as e:
-                raise ConfigError(f"gate.probes {file}, line {number}: {e}") from e
-    if not probes:
-        raise ConfigError(f"gate.probes {file} holds no probe")
+    probes = read_json_lines(file, f"gate.probes {file}", _parse)
     if len(probes) > _MAX_PROBES:
         raise ConfigError(f"gate.probes {file} holds more than {_MAX_PROBES} probes")
     return tuple(probes)
 
 
-def _parse(line: str) -> Probe:
-    try:
-        row: Any = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as e:
-        raise ValueError(f"not valid JSON ({getattr(e, 'msg', 'nested too deep')})") from e
-    if not isinstance(row, dict):
-        raise ValueError("must be a JSON object")
-    question = row.get("prompt", row.get("question"))
-    if not isinstance(question, str) or not question.strip():
-        raise ValueError('"prompt" (or "question") must be a text that is not empty')
-    gold = row.get("gold")
-    if not isinstance(gold, list) or not gold:
-        raise ValueError('"gold" must be a list of at least one text')
-    if not all(isinstance(text, str) and text.strip() for text in gold):
-        raise ValueError('"gold" must hold texts that are not empty')
-    return Probe(question, _any_of(gold))
+def _parse(row: dict[str, Any]) -> Probe:
+    return Probe(text_of(row, "prompt", "question"), _any_of(texts_of(row, "gold")))
 
 
 def _any_of(texts: Sequence[str]) -> re.Pattern[str]:

@@ -144,14 +144,14 @@ class Registry:
         )
         return [self._record(row) for row in rows]
 
-    async def versions_since(self, live: AdapterVersion, steps: int) -> list[str]:
-        """The live version and its last `steps` ancestors: whose samples are fresh enough."""
-        versions = [live.version]
-        parent = live.parent
-        while parent is not None and len(versions) <= steps:
-            versions.append(parent)
-            parent = (await self.get(parent)).parent
-        return versions
+    async def lineage(self, version: str) -> list[AdapterVersion]:
+        """A version and its ancestors back to v0, newest first."""
+        by_version = {adapter.version: adapter for adapter in await self.all()}
+        lineage, adapter = [], by_version.get(version)
+        while adapter is not None:
+            lineage.append(adapter)
+            adapter = by_version.get(adapter.parent or "")
+        return lineage
 
     async def set_state(self, version: str, state: AdapterState) -> None:
         number = int(version[1:])

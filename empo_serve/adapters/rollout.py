@@ -10,14 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
 
 from empo_serve.adapters import files
 from empo_serve.adapters.loaded import Loaded, LoadedVersions, surplus
 from empo_serve.adapters.registry import Registry
+from empo_serve.adapters.to_the_end import ToTheEnd
 from empo_serve.db.database import Database
 from empo_serve.db.settings import read_setting, write_setting
 from empo_serve.engine.client import EngineClient
@@ -28,7 +28,6 @@ from empo_serve.types import AdapterState, AdapterVersion
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Warm = Callable[[AdapterVersion, Sequence[EngineClient]], Awaitable[None]]
 
 _PINNED = "pinned_version"
@@ -67,7 +66,7 @@ class Rollout:
         self._canary: Loaded | None = None
         self._pinned: str | None = None
         self._switching = asyncio.Lock()  # short: only the database is waited for under it
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._changes = ToTheEnd()
 
     # What answers.
 
@@ -184,7 +183,7 @@ class Rollout:
         Raises AdapterError when there is a canary, when a version is pinned, or when the canary's
         parent is not live, or EngineError; then nothing has changed.
         """
-        return await self._to_the_end(self._start_canary(version))
+        return await self._changes.run(self._start_canary(version))
 
     async def promote(self, version: str) -> AdapterVersion:
         """Make a version the one that answers from now on.
@@ -192,7 +191,7 @@ class Rollout:
         Raises AdapterError, also when another version goes live while this one is being loaded,
         or EngineError; then nothing has changed.
         """
-        return await self._to_the_end(self._promote(version, self._live))
+        return await self._changes.run(self._promote(version, self._live))
 
     async def roll_back(self, version: str) -> AdapterVersion:
         """Take the live version back; the version before it answers again. Or the canary; then
@@ -201,11 +200,11 @@ class Rollout:
         This is for emergencies: it waits neither for a promotion that is under way (which then
         fails) nor for a prefix cache.
         """
-        return await self._to_the_end(self._roll_back(version))
+        return await self._changes.run(self._roll_back(version))
 
     async def pin(self, version: str) -> AdapterVersion:
         """Make a version live and keep it so: new versions are trained but not promoted."""
-        return await self._to_the_end(self._promote(version, self._live, is_pin=True))
+        return await self._changes.run(self._promote(version, self._live, is_pin=True))
 
     async def unpin(self) -> None:
         async with self._switching:
@@ -213,8 +212,7 @@ class Rollout:
 
     async def settle(self) -> None:
         """Wait until every change and every unload that was due has happened."""
-        while self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._changes.settle()
 
     # Inside.
 
@@ -364,17 +362,8 @@ class Rollout:
         await write_setting(self._database, _PINNED, version)
         self._pinned = version
 
-    async def _to_the_end(self, change: Coroutine[Any, Any, T]) -> T:
-        """A client that leaves must not stop a change between the database and the memory."""
-        task = asyncio.create_task(change, name="adapter-change")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
-
     def _unload_soon(self) -> None:
-        task = asyncio.create_task(self._unload_surplus(), name="adapter-unload")
-        self._tasks.add(task)
-        task.add_done_callback(self._unloaded)
+        self._changes.start(self._unload_surplus()).add_done_callback(_log_failure)
 
     async def _unload_surplus(self) -> None:
         """Unload former versions without requests, but the newest few, and former canaries."""
@@ -385,13 +374,13 @@ class Rollout:
             await self._loaded.unload(version)
         self._show()
 
-    def _unloaded(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("unloading former versions failed", exc_info=error)
-
     def _show(self) -> None:
         info = self._metrics.adapter_version_info
         info.clear()
         for version, entry in self._loaded.by_version.items():
             info.labels(version=version, state=entry.adapter.state.value).set(1)
+
+
+def _log_failure(unloading: asyncio.Task[None]) -> None:
+    if not unloading.cancelled() and (error := unloading.exception()) is not None:
+        log.error("unloading former versions failed", exc_info=error)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from empo_serve.errors import ConfigError
+from empo_serve.json_lines import read_json_lines, text_of, texts_of
 
 FIELDS = ("id", "domain", "prompt", "gold")
 
@@ -46,26 +46,21 @@ def load_traffic(file: Path) -> tuple[Prompt, ...]:
 
     Raises ConfigError with one line that names the first bad line.
     """
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as e:
-        raise ConfigError(f"cannot read the traffic file {file}: {e.strerror}") from e
-    except UnicodeDecodeError as e:
-        raise ConfigError(f"the traffic file {file} is not UTF-8 text") from e
-    prompts: dict[str, Prompt] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            prompt = _parse(line)
-            if prompt.id in prompts:
-                raise ValueError(f"the id {prompt.id!r} occurs twice")
-        except ValueError as e:
-            raise ConfigError(f"{file}, line {number}: {e}") from e
-        prompts[prompt.id] = prompt
-    if not prompts:
-        raise ConfigError(f"the traffic file {file} holds no prompt")
-    return tuple(prompts.values())
+    seen: set[str] = set()
+
+    def parse(row: dict[str, Any]) -> Prompt:
+        # Further keys do no harm: a misspelt one leaves its right name missing.
+        for name in FIELDS:
+            if name not in row:
+                raise ValueError(f'"{name}" is missing')
+        key, domain, text = (text_of(row, name) for name in FIELDS[:-1])
+        gold = texts_of(row, FIELDS[-1])
+        if key in seen:
+            raise ValueError(f"the id {key!r} occurs twice")
+        seen.add(key)
+        return Prompt(key, domain, text, gold)
+
+    return tuple(read_json_lines(file, f"the traffic file {file}", parse))
 
 
 def split_by_hash(prompts: Iterable[Prompt]) -> Split:
@@ -99,25 +94,3 @@ def _domains(prompts: Iterable[Prompt]) -> list[list[Prompt]]:
     for prompt in prompts:
         by_domain.setdefault(prompt.domain, []).append(prompt)
     return [sorted(by_domain[name], key=lambda p: p.hash) for name in sorted(by_domain)]
-
-
-def _parse(line: str) -> Prompt:
-    try:
-        row: Any = json.loads(line)
-    except json.JSONDecodeError as e:
-        raise ValueError(f"not valid JSON ({e.msg})") from e
-    if not isinstance(row, dict):
-        raise ValueError("must be a JSON object")
-    # Further keys do no harm: a misspelt one leaves its right name missing.
-    for name in FIELDS:
-        if name not in row:
-            raise ValueError(f'"{name}" is missing')
-    for name in FIELDS[:-1]:
-        if not isinstance(row[name], str) or not row[name].strip():
-            raise ValueError(f'"{name}" must be a text that is not empty')
-    gold = row["gold"]
-    if not isinstance(gold, list) or not gold:
-        raise ValueError('"gold" must be a list of at least one text')
-    if not all(isinstance(text, str) and text.strip() for text in gold):
-        raise ValueError('"gold" must hold texts that are not empty')
-    return Prompt(row["id"], row["domain"], row["prompt"], tuple(gold))

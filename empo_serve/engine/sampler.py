@@ -73,24 +73,17 @@ class Sampler:
 
     async def greedy(self, query: Query, adapter: AdapterVersion, max_tokens: int) -> Sample:
         """The likeliest answer of one version. Raises EngineError."""
-        drafts = Drafts(adapter.version, 1)
-        await self._admission.run_soon(
-            lambda: draw(
-                self._engines.pick(),
-                query,
-                adapter.engine_name,
-                drafts,
-                drafts.unfinished,
-                temperature=0.0,
-                max_tokens=max_tokens,
-            )
-        )
-        return drafts.samples[0]
+        return (await self._draw_soon(query, adapter, 1, 0.0, max_tokens)).samples[0]
 
     async def samples(
         self, query: Query, adapter: AdapterVersion, num: int, max_tokens: int
     ) -> Drafts:
         """`num` samples of one version. Raises EngineError."""
+        return await self._draw_soon(query, adapter, num, self._section.temperature, max_tokens)
+
+    async def _draw_soon(
+        self, query: Query, adapter: AdapterVersion, num: int, temperature: float, max_tokens: int
+    ) -> Drafts:
         drafts = Drafts(adapter.version, num)
         await self._admission.run_soon(
             lambda: draw(
@@ -99,7 +92,7 @@ class Sampler:
                 adapter.engine_name,
                 drafts,
                 drafts.unfinished,
-                temperature=self._section.temperature,
+                temperature=temperature,
                 max_tokens=max_tokens,
             ),
             num,

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from empo_serve.config import GuardsSection
-from empo_serve.pipeline.evidence import Mean, TrainingFacts, UpdateFacts, Window
+from empo_serve.pipeline.guard_facts import Mean, TrainingFacts, UpdateFacts, Window
 from empo_serve.pipeline.trip import COMPARE, MIN_UPDATES, RECENT, RESUME, Trip, entropy_trip, known
 from empo_serve.types import Guard
 

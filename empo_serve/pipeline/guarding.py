@@ -10,13 +10,13 @@ from typing import Any
 
 from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
-from empo_serve.buffer.evidence import Evidence
+from empo_serve.buffer.traffic import SampledTraffic
 from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
 from empo_serve.db.database import Database
 from empo_serve.db.settings import read_setting, write_setting
 from empo_serve.metrics import Metrics
-from empo_serve.pipeline.evidence import (
+from empo_serve.pipeline.guard_facts import (
     TrainingFacts,
     Window,
     group_facts,
@@ -42,7 +42,7 @@ class Guarding:
         self,
         config: Config,
         database: Database,
-        evidence: Evidence,
+        traffic: SampledTraffic,
         update_store: UpdateStore,
         registry: Registry,
         rollout: Rollout,
@@ -50,7 +50,7 @@ class Guarding:
     ) -> None:
         self._config = config
         self._database = database
-        self._evidence = evidence
+        self._traffic = traffic
         self._update_store = update_store
         self._registry = registry
         self._rollout = rollout
@@ -81,7 +81,7 @@ class Guarding:
         """Look at the evidence. True when a guard has tripped now, which is on disk then."""
         if not self._config.guards.enabled or self.tripped:
             return False
-        lineage = await self.lineage()
+        lineage = await self._lineage()
         recent = await self._recent_window([adapter.version for adapter in lineage])
         training = await self._training_facts(lineage)
         trips = check(self._config.guards, self._baseline, recent, training)
@@ -95,7 +95,7 @@ class Guarding:
         if not self.tripped:
             return
         self.tripped = []
-        self._after_group = await self._evidence.last_id()
+        self._after_group = await self._traffic.last_id()
         latest = await self._update_store.page(1)
         self._after_update = latest[0]["update_id"] if latest else 0
         self._baseline, self._baseline_end = None, 0
@@ -107,35 +107,29 @@ class Guarding:
         max_repeats = self._config.train.max_repeats
         if not max_repeats:
             return 0
-        ids = [a.update_id for a in await self.lineage() if a.update_id is not None]
-        discarded = await self._evidence.discard_repeated(ids, max_repeats)
+        ids = [a.update_id for a in await self._lineage() if a.update_id is not None]
+        discarded = await self._traffic.discard_repeated(ids, max_repeats)
         self._metrics.dropped.labels(stage="train", reason="repeated").inc(discarded)
         return discarded
 
-    async def lineage(self) -> list[AdapterVersion]:
-        """From v0 to the live version."""
-        by_version = {adapter.version: adapter for adapter in await self._registry.all()}
-        lineage, version = [], by_version.get(self._rollout.live.version)
-        while version is not None:
-            lineage.append(version)
-            version = by_version.get(version.parent or "")
-        return lineage[::-1]
+    async def _lineage(self) -> list[AdapterVersion]:
+        return await self._registry.lineage(self._rollout.live.version)
 
     async def _recent_window(self, versions: Sequence[str]) -> Window | None:
         """The latest groups after those of the baseline, which is made first."""
         size = self._config.guards.window
         # The database uses the ids of groups that were deleted again.
-        last = await self._evidence.last_id()
+        last = await self._traffic.last_id()
         self._after_group = min(self._after_group, last)
         self._baseline_end = min(self._baseline_end, last)
         if self._baseline is None:
-            rows = await self._evidence.first(versions, self._after_group, size)
+            rows = await self._traffic.first(versions, self._after_group, size)
             if len(rows) < size:
                 return None
             self._baseline = summarise([group_facts(row) for row in rows])
             self._baseline_end = rows[-1]["group_id"]
             await self._save()
-        rows = await self._evidence.latest(versions, self._baseline_end, size)
+        rows = await self._traffic.latest(versions, self._baseline_end, size)
         return summarise([group_facts(row) for row in rows]) if len(rows) >= size // 2 else None
 
     async def _training_facts(self, lineage: Sequence[AdapterVersion]) -> TrainingFacts:

@@ -7,8 +7,8 @@ know when to stop. Each guard compares one number with one limit.
 from __future__ import annotations
 
 from empo_serve.config import GuardsSection
-from empo_serve.pipeline.evidence import TrainingFacts, Window
 from empo_serve.pipeline.group_guards import check_groups
+from empo_serve.pipeline.guard_facts import TrainingFacts, Window
 from empo_serve.pipeline.training_guards import check_training
 from empo_serve.pipeline.trip import Trip
 

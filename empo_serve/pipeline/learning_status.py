@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
-from empo_serve.buffer.evidence import Evidence
 from empo_serve.buffer.store import GroupStore
+from empo_serve.buffer.traffic import SampledTraffic
 from empo_serve.config import Config
 from empo_serve.errors import AdapterError
 from empo_serve.pipeline.guarding import Guarding
@@ -32,14 +33,16 @@ class LearningStatus:
         self,
         config: Config,
         store: GroupStore,
-        evidence: Evidence,
+        traffic: SampledTraffic,
+        registry: Registry,
         rollout: Rollout,
         updates: Updates,
         guarding: Guarding,
     ) -> None:
         self._config = config
         self._store = store
-        self._evidence = evidence
+        self._traffic = traffic
+        self._registry = registry
         self._rollout = rollout
         self._updates = updates
         self._guarding = guarding
@@ -66,7 +69,7 @@ class LearningStatus:
         why_off = None
         if not updates.is_enabled:
             why_off = "there is no model to train" if config.train.enabled else "train.enabled"
-        lineage = await self._guarding.lineage()
+        lineage = await self._registry.lineage(live.version)
         counts = await self._store.counts()
         hour_ago = time.time() - _HOUR_S
         return summarise(
@@ -78,8 +81,8 @@ class LearningStatus:
                 training=updates.running,
                 num_pending=counts[GroupState.PENDING.value],
                 groups_per_update=config.train.groups_per_update,
-                recent=await self._evidence.decisions_since(hour_ago),
-                num_left_out=await self._evidence.left_out_since(hour_ago),
+                recent=await self._traffic.decisions_since(hour_ago),
+                num_left_out=await self._traffic.left_out_since(hour_ago),
                 live=live.version,
                 num_versions=len(lineage) - 1,
                 num_groups=live.trained_groups,
@@ -91,11 +94,11 @@ class LearningStatus:
         """From v0 to the live version."""
         if len(lineage) < 2:
             return None
-        first, *_, live = lineage
+        live, *_, first = lineage
         return surest(
-            change_by_gate([adapter.gate for adapter in lineage[1:]]),
+            change_by_gate([adapter.gate for adapter in lineage[:-1]]),
             change_in_traffic(
-                await self._evidence.entropies(first.version, _MAX_GROUPS),
-                await self._evidence.entropies(live.version, _MAX_GROUPS),
+                await self._traffic.entropies(first.version, _MAX_GROUPS),
+                await self._traffic.entropies(live.version, _MAX_GROUPS),
             ),
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from typing import Any
 
 from empo_serve.adapters.registry import Registry
 from empo_serve.adapters.rollout import Rollout
+from empo_serve.adapters.to_the_end import ToTheEnd
 from empo_serve.buffer.store import GroupStore
 from empo_serve.types import AdapterState, AdapterVersion
 
@@ -19,7 +18,7 @@ class TakeBack:
         self._registry = registry
         self._rollout = rollout
         self._store = store
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._changes = ToTheEnd()
 
     async def start(self) -> None:
         """Finish what a former process began: it may have died between the two steps."""
@@ -30,10 +29,7 @@ class TakeBack:
     async def roll_back(self, version: str) -> AdapterVersion:
         """LIVE or CANARY -> ROLLED_BACK; the version that answers then. Goes on to its end when the
         caller leaves. Raises AdapterError or EngineError; then nothing has changed."""
-        task = asyncio.create_task(self._roll_back(version), name="take-back")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        return await self._changes.run(self._roll_back(version))
 
     async def _roll_back(self, version: str) -> AdapterVersion:
         live = await self._rollout.roll_back(version)

@@ -69,7 +69,7 @@ class Training:
         rows = await self._store.leased(update_id)
         if not rows:
             raise JobError("the update holds no groups")
-        lineage = await self._lineage(parent)
+        lineage = await self._registry.lineage(parent.version)
         rebased = self._rebased_updates(lineage)
         rows = await self._store.trained_by(rebased) + rows
         staleness = {version.version: i for i, version in enumerate(lineage)}
@@ -100,14 +100,6 @@ class Training:
         await asyncio.to_thread(
             write_job, directory, job, self._registry.path(parent.version), optimizer
         )
-
-    async def _lineage(self, parent: AdapterVersion) -> list[AdapterVersion]:
-        """The parent and its ancestors, as far back as a job can have samples of."""
-        train = self._config.train
-        names = await self._registry.versions_since(
-            parent, train.max_staleness + train.rebase_every
-        )
-        return [await self._registry.get(name) for name in names]
 
     def _rebased_updates(self, lineage: list[AdapterVersion]) -> list[int]:
         """The updates that are trained on again because it is time to start at v0; else none."""

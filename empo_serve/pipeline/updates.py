@@ -189,7 +189,8 @@ class Updates:
         """Train on what is pending and let the result serve. False if the trainer failed."""
         live = self._rollout.live
         update_id = await self._update_store.start(live.version)
-        fresh = await self._registry.versions_since(live, self._config.train.max_staleness)
+        lineage = await self._registry.lineage(live.version)
+        fresh = [adapter.version for adapter in lineage[: self._config.train.max_staleness + 1]]
         rows = await self._store.claim(update_id, self._config.train.groups_per_update, fresh)
         await self._update_store.set_groups(update_id, len(rows))
         if not rows:

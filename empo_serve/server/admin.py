@@ -14,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from empo_serve.adapters.files import CONFIG as ADAPTER_CONFIG
 from empo_serve.adapters.files import WEIGHTS
 from empo_serve.errors import AdapterError
-from empo_serve.server.bodies import AdapterList, ShownAdapter
+from empo_serve.server.admin_bodies import AdapterList, ShownAdapter
 from empo_serve.server.errors import BadRequest
 from empo_serve.server.keys import CONFIG, CONTROL, METRICS, PIPELINE, Control
 from empo_serve.server.operations import ADAPTER_ACTIONS, LEARNING_ACTIONS

@@ -1,4 +1,4 @@
-"""The JSON bodies of both APIs, as the OpenAPI documents show them.
+"""The JSON bodies of the public API, and of errors and health on both, as OpenAPI shows them.
 
 Bodies that are ours are exact. Those of chats and completions belong to the engine, which checks
 them: here are only the fields that clients commonly send and read, and any other is let through.
@@ -11,12 +11,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from empo_serve.types import AdapterVersion
-
 MAX_SAMPLES = 16
 
 
-class _Ours(BaseModel):
+class Ours(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True, defer_build=True)
 
 
@@ -27,7 +25,7 @@ class _Engines(BaseModel):
 # Requests.
 
 
-class EmpoField(_Ours):
+class EmpoField(Ours):
     """Ask how sure the answer is; its `empo` object says it. Not with `stream`."""
 
     samples: int = Field(default=8, strict=True, ge=1, le=MAX_SAMPLES)
@@ -116,7 +114,7 @@ class CompletionRequest(_Generation):
     suffix: str | None = None
 
 
-class RatingRequest(_Ours):
+class RatingRequest(Ours):
     """What you thought of an answer: either `score` or `rating`. A later one replaces it."""
 
     model_config = ConfigDict(
@@ -137,17 +135,10 @@ class RatingRequest(_Ours):
     comment: str | None = Field(default=None, max_length=2000)
 
 
-class AdapterUpload(_Ours):
-    """The two files of a LoRA adapter in PEFT's format."""
-
-    config: bytes = Field(alias="adapter_config.json")
-    weights: bytes = Field(alias="adapter_model.safetensors")
-
-
 # Answers to users.
 
 
-class Cluster(_Ours):
+class Cluster(Ours):
     """Samples that mean the same."""
 
     answer: str
@@ -155,7 +146,7 @@ class Cluster(_Ours):
     probability: float
 
 
-class Uncertainty(_Ours):
+class Uncertainty(Ours):
     """How sure the answer is. Entropies are in nats; `confidence` is null for a single sample."""
 
     query_id: str
@@ -168,7 +159,7 @@ class Uncertainty(_Ours):
     clusters: list[Cluster]
 
 
-class NoUncertainty(_Ours):
+class NoUncertainty(Ours):
     """The answer is there, but what was asked beside it failed."""
 
     query_id: str
@@ -198,14 +189,14 @@ class Completion(_Generated):
     choices: list[dict[str, Any]]
 
 
-class Rated(_Ours):
+class Rated(Ours):
     """The rating is kept."""
 
     query_id: str
     score: float
 
 
-class Event(_Ours):
+class Event(Ours):
     """One server-sent event."""
 
     event: Literal["message"] = "message"
@@ -250,119 +241,14 @@ class ErrorBody:
     error: ErrorObject
 
 
-class Live(_Ours):
+class Live(Ours):
     status: Literal["live"]
 
 
-class Ready(_Ours):
+class Ready(Ours):
     status: Literal["ready"]
 
 
-class NotReady(_Ours):
+class NotReady(Ours):
     status: Literal["not ready"]
     reason: str
-
-
-# Answers to operators.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownAdapter(AdapterVersion):
-    """An adapter version, and what the engines and the operator do with it now."""
-
-    loaded: bool
-    requests: int
-    pinned: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AdapterList:
-    adapters: list[ShownAdapter]
-
-
-class Deleted(_Ours):
-    """How many stored queries are gone."""
-
-    deleted: int
-
-
-class Pending(_Ours):
-    """An update was started on this many groups."""
-
-    pending: int
-
-
-class Paused(_Ours):
-    paused: bool
-
-
-class EngineStatus(_Ours):
-    kind: str
-    version: str | None
-    pid: int | None
-    urls: list[str]
-    up: list[bool]
-    why_down: list[str | None]
-
-
-class TrippedGuard(_Ours):
-    """Why learning is paused, by the numbers and in words."""
-
-    guard: str
-    value: float
-    limit: float
-    message: str
-    advice: str
-    """What to do next."""
-    version: str
-    """The version that was live then."""
-    at: float
-
-
-class LearningStatus(_Ours):
-    enabled: bool
-    paused: bool
-    update_running: int | None
-    groups_per_update: int
-    state: str
-    """off, paused, pinned, idle or learning."""
-    summary: str
-    """Is it learning? One line, with a 95 % interval where there is something to compare."""
-    guards: list[TrippedGuard]
-    """Those that paused learning; `resume` clears them."""
-
-
-class JudgeStatus(_Ours):
-    """The language model that decides which answers mean the same, if it can."""
-
-    model: str
-    takes_part: bool
-    check: str
-    """How it did on pairs whose label is known."""
-
-
-class Status(_Ours):
-    """Everything at a glance."""
-
-    empo_serve: str
-    model: str
-    data_dir: str
-    engine: EngineStatus
-    judge: JudgeStatus | None
-    ready: bool
-    not_ready_reason: str | None
-    live: str | None
-    pinned: str | None
-    canary: str | None
-    """The version that answers a share of the users beside the live one."""
-    loaded: dict[str, int]
-    """Loaded versions, and the number of requests that run on each."""
-    learning: LearningStatus
-    queue: int
-    """Queries that wait to be sampled."""
-    buffer: dict[str, int]
-    """Stored queries by state."""
-    set_aside: dict[str, int]
-    """Stored queries that are never trained on, whatever their state: `heldout` for the gate,
-    `quarantined` with a version that was taken back."""
-    last_update: dict[str, Any] | None

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from empo_serve.db.schema import groups, updates
-from empo_serve.server import bodies
+from empo_serve.server import admin_bodies, bodies
 from empo_serve.types import BandDecision
 
 JSON = "application/json"
@@ -186,7 +186,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ),
     # Admin.
     ("GET", "/admin/v1/status"): Operation(
-        "status", "Everything at a glance", {200: _answer("The status.", bodies.Status)}
+        "status", "Everything at a glance", {200: _answer("The status.", admin_bodies.Status)}
     ),
     ("GET", "/admin/v1/queries"): Operation(
         "listQueries",
@@ -224,7 +224,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("DELETE", "/admin/v1/queries"): Operation(
         "deleteQueries",
         "Delete what one principal asked, what arrived before a time, or both together",
-        {200: _answer("They are gone.", bodies.Deleted)},
+        {200: _answer("They are gone.", admin_bodies.Deleted)},
         (400, 500),
         (
             _parameter("query", "before", "Unix seconds.", {"type": "number"}),
@@ -243,28 +243,28 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("DELETE", "/admin/v1/queries/{id}"): Operation(
         "deleteQuery",
         "Delete one stored query; no error if there is none",
-        {200: _answer("It is gone.", bodies.Deleted)},
+        {200: _answer("It is gone.", admin_bodies.Deleted)},
         (500,),
         (_QUERY_ID,),
     ),
     ("GET", "/admin/v1/adapters"): Operation(
         "listAdapters",
         "All adapter versions, oldest first",
-        {200: _answer("The versions.", bodies.AdapterList)},
+        {200: _answer("The versions.", admin_bodies.AdapterList)},
         links={"getAdapter": _FIRST_ADAPTER, "changeAdapter": _FIRST_ADAPTER},
     ),
     ("POST", "/admin/v1/adapters"): Operation(
         "importAdapter",
         "Publish an adapter that was trained elsewhere",
-        {201: _answer("Published, and live if it passed the gate.", bodies.ShownAdapter)},
+        {201: _answer("Published, and live if it passed the gate.", admin_bodies.ShownAdapter)},
         (400, 413, 500, 502, 503),
-        body=(MULTIPART, bodies.AdapterUpload),
+        body=(MULTIPART, admin_bodies.AdapterUpload),
         links={"getAdapter": _THIS_ADAPTER, "changeAdapter": _THIS_ADAPTER},
     ),
     ("GET", "/admin/v1/adapters/{version}"): Operation(
         "getAdapter",
         "One adapter version",
-        {200: _answer("The version.", bodies.ShownAdapter)},
+        {200: _answer("The version.", admin_bodies.ShownAdapter)},
         (404, 500),
         (_VERSION,),
     ),
@@ -273,7 +273,7 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Make a version answer, take it back, keep it or let it go",
         {
             200: _answer(
-                "Done; the version that was named, or that is live now.", bodies.ShownAdapter
+                "Done; the version that was named, or that is live now.", admin_bodies.ShownAdapter
             )
         },
         (404, 409, 500, 502, 503),
@@ -297,13 +297,13 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/admin/v1/updates"): Operation(
         "trainNow",
         "Start an update on whatever is pending",
-        {202: _answer("It starts.", bodies.Pending)},
+        {202: _answer("It starts.", admin_bodies.Pending)},
         (409, 500),
     ),
     ("POST", "/admin/v1/learning/{action}"): Operation(
         "changeLearning",
         "Pause or resume learning",
-        {200: _answer("Done.", bodies.Paused)},
+        {200: _answer("Done.", admin_bodies.Paused)},
         (404, 500),
         (
             _parameter(

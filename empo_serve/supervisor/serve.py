@@ -15,44 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from empo_serve import __version__
-from empo_serve.adapters.gate import Gate
 from empo_serve.adapters.probes import read_probes
-from empo_serve.adapters.registry import Registry
-from empo_serve.adapters.rollout import Rollout
 from empo_serve.api_keys import read_keys
-from empo_serve.buffer.band import entropy_norm
-from empo_serve.buffer.evidence import Evidence
-from empo_serve.buffer.feedback import FeedbackStore
-from empo_serve.buffer.heldout import HeldOut
-from empo_serve.buffer.store import GroupStore
-from empo_serve.buffer.updates import UpdateStore
 from empo_serve.config import Config
 from empo_serve.db.data_dir import DataDir, model_identity
 from empo_serve.db.database import Database
-from empo_serve.engine.admission import Admission
-from empo_serve.engine.managed import ManagedEngine, free_port, serves_v0_as_base
-from empo_serve.engine.pool import EnginePool
-from empo_serve.engine.sampler import Sampler
+from empo_serve.engine.managed import ManagedEngine, free_port
 from empo_serve.metrics import Metrics
-from empo_serve.pipeline.canary import Canary
-from empo_serve.pipeline.candidates import Candidates
-from empo_serve.pipeline.feedback import Feedback
-from empo_serve.pipeline.guarding import Guarding
 from empo_serve.pipeline.judging import BASE
-from empo_serve.pipeline.learning_status import LearningStatus
-from empo_serve.pipeline.main_path import Pipeline
-from empo_serve.pipeline.prefixes import Prefixes
-from empo_serve.pipeline.take_back import TakeBack
-from empo_serve.pipeline.training import Training
-from empo_serve.pipeline.updates import Updates
-from empo_serve.pipeline.warming import Warmer
-from empo_serve.semantics.process import ScorerProcess
 from empo_serve.server.app import admin_app, public_app
 from empo_serve.server.auth import Keyring
 from empo_serve.server.drain import Drain
-from empo_serve.server.keys import Control
+from empo_serve.supervisor.build import build
 from empo_serve.supervisor.engines import start_engines
-from empo_serve.supervisor.judge import make_judging
 from empo_serve.supervisor.keep_adapters import keep_adapters
 from empo_serve.supervisor.listen import is_loopback, listen, raise_open_file_limit, site, url
 from empo_serve.supervisor.model import (
@@ -116,103 +91,17 @@ class _Server:
         stack.push_async_callback(database.close)
         await database.open()
 
-        # Everything is built, nothing runs yet.
         port = config.engine.port or free_port()
         urls = config.engine.urls or (f"http://127.0.0.1:{port}",)
-        self._engines = engines = EnginePool(
-            urls, config.engine.request_timeout_s, config.engine.control_timeout_s
-        )
-        stack.push_async_callback(engines.close)
-        metrics.engine_up.set_function(lambda: engines.is_up)
-        store = GroupStore(database, config.buffer.max_groups)
-        update_store = UpdateStore(database)
-        base_name = config.model.public_name if serves_v0_as_base(config.engine) else None
-        registry = Registry(database, data_dir.adapters, base_name)
-        prefixes = Prefixes()
-        admission = Admission(config, lambda: engines.num_up, metrics)
-        warmer = Warmer(config.rollout, prefixes, admission, metrics)
-        self._rollout = rollout = Rollout(
-            registry, engines, database, config.rollout.keep_loaded, metrics, warmer.warm
-        )
-        self._judging = judging = make_judging(
-            stack, config, engines, admission, rollout, database, metrics
-        )
-        judge = None if judging is None else judging.judge
-        scorer = ScorerProcess(config.semantics, metrics.scorer_restarts.inc, judge)
-        sampler = Sampler(config, engines, admission, metrics)
-        self._take_back = take_back = TakeBack(registry, rollout, store)
-        self._canary = canary = Canary(
-            config.rollout,
-            registry,
-            rollout,
-            take_back,
-            sampler,
-            scorer.score_completions,
-            entropy_norm,
-            metrics,
-        )
-        heldout_share = config.gate.heldout_share if config.gate.enabled else 0.0
-        pipeline = Pipeline(
-            config,
-            engines,
-            admission,
-            sampler,
-            rollout,
-            scorer,
-            store,
-            prefixes,
-            metrics,
-            canary,
-            HeldOut(heldout_share, (probe.question for probe in probes)),
-        )
-        gate = Gate(
-            config.gate, sampler, pipeline.score, entropy_norm, registry.path, probes, metrics
-        )
-        training = Training(config, data_dir, store, registry)
-        evidence = Evidence(database)
-        guarding = Guarding(config, database, evidence, update_store, registry, rollout, metrics)
-        candidates = Candidates(config, store, registry, rollout, gate, canary)
-        updates = Updates(
-            config,
-            data_dir,
-            database,
-            store,
-            update_store,
-            registry,
-            rollout,
-            training,
-            candidates,
-            guarding,
-            metrics,
-            set_paused=pipeline.pause,
-        )
-        pipeline.on_admitted = canary.on_ended = updates.wake
-        pipeline.on_scored = updates.scored
-        ratings = FeedbackStore(database, config.buffer.max_groups)
-        feedback = Feedback(store, ratings, metrics)
-        feedback.on_rated = canary.rated
-        drain = Drain()
-        control = Control(
-            store,
-            update_store,
-            registry,
-            rollout,
-            updates,
-            candidates,
-            LearningStatus(config, store, evidence, rollout, updates, guarding),
-            take_back,
-            feedback,
-            ratings,
-            drain,
-            self._status,
-            self._not_ready,
+        self._parts = parts = build(
+            stack, config, metrics, data_dir, database, urls, probes, self._status, self._not_ready
         )
 
         # From here on, the ports answer.
         stop = _stop_signal()
         await front.enter_async_context(
             site(
-                public_app(config, metrics, pipeline, control, keyring),
+                public_app(config, metrics, parts.pipeline, parts.control, keyring),
                 public_socket,
                 config,
                 metrics,
@@ -220,7 +109,7 @@ class _Server:
         )
         await front.enter_async_context(
             site(
-                admin_app(config, metrics, pipeline, control, keyring),
+                admin_app(config, metrics, parts.pipeline, parts.control, keyring),
                 admin_socket,
                 config,
                 metrics,
@@ -230,9 +119,7 @@ class _Server:
             "gateway is up after %.2f s; the engine is starting", time.perf_counter() - started
         )
 
-        starting = asyncio.create_task(
-            self._start(stack, source, data_dir, registry, scorer, pipeline, updates, port)
-        )
+        starting = asyncio.create_task(self._start(stack, source, data_dir, port))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -242,21 +129,30 @@ class _Server:
         starting.result()
         log.info("ready after %.1f s", time.perf_counter() - started)
         print(
-            summary(config, self._engine_version, rollout.live.version, self._urls, data_dir.path),
+            summary(
+                config,
+                self._engine_version,
+                parts.control.rollout.live.version,
+                self._urls,
+                data_dir.path,
+            ),
             flush=True,
         )
         # Users need no scorer, so readiness does not wait for its models; but a scorer that cannot
         # start at all is a mistake that the operator must see now, not at the first query.
-        scorer_ready = asyncio.create_task(scorer.wait_ready())
+        scorer_ready = asyncio.create_task(parts.scorer.wait_ready())
         await asyncio.wait({scorer_ready, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if scorer_ready.done():
             scorer_ready.result()
             await stopping
         scorer_ready.cancel()
         self._is_stopping = True
+        drain = parts.control.drain
         drain.close()
         log.info("stopping: running requests may finish, learning is aborted")
-        await asyncio.gather(pipeline.stop(), updates.stop(), self._finish(drain))
+        await asyncio.gather(
+            parts.pipeline.stop(), parts.control.updates.stop(), self._finish(drain)
+        )
 
     async def _finish(self, drain: Drain) -> None:
         """Let users' requests finish; those that take too long end with an error."""
@@ -270,62 +166,58 @@ class _Server:
         stack: AsyncExitStack,
         source: Path | str,
         data_dir: DataDir,
-        registry: Registry,
-        scorer: ScorerProcess,
-        pipeline: Pipeline,
-        updates: Updates,
         port: int,
     ) -> None:
         """What takes long: the model, the first version, the scorer, the engine."""
-        config = self._config
+        config, parts = self._config, self._parts
+        registry, rollout = parts.control.registry, parts.control.rollout
         self._phase = "preparing the model"
         model_dir = await prepare_model(config, source, data_dir)
         await publish_v0(config, registry, model_dir)
         await registry.open()
-        await self._take_back.start()
-        await self._rollout.start(
-            keep=[BASE] if config.served_model_judges else [], with_canary=self._canary.is_wanted
+        await parts.control.take_back.start()
+        await rollout.start(
+            keep=[BASE] if config.served_model_judges else [], with_canary=parts.canary.is_wanted
         )
 
-        stack.push_async_callback(scorer.close)
-        scorer.start()  # loads its models while the engine starts
+        stack.push_async_callback(parts.scorer.close)
+        parts.scorer.start()  # loads its models while the engine starts
 
         self._phase = "starting the engine"
         self._managed = await start_engines(
             stack,
             config,
-            self._engines,
-            self._rollout,
+            parts.engines,
+            rollout,
             self._metrics,
             model_dir=model_dir,
             port=port,
             lora_rank=max(config.train.rank, await registry.highest_rank()),
             log_file=data_dir.logs / "engine.log",
         )
-        self._engine_version = await self._engines.pick().version()
+        self._engine_version = await parts.engines.pick().version()
         await stack.enter_async_context(
-            keep_adapters(self._rollout, self._engines.clients, config.engine.health_interval_s)
+            keep_adapters(rollout, parts.engines.clients, config.engine.health_interval_s)
         )
 
         self._phase = "ready"
-        if self._judging is not None:
-            stack.push_async_callback(self._judging.stop)
-            self._judging.start()
-        stack.push_async_callback(self._canary.stop)
-        await self._canary.start()
-        pipeline.start()
-        await updates.start(model_dir)
+        if parts.judging is not None:
+            stack.push_async_callback(parts.judging.stop)
+            parts.judging.start()
+        stack.push_async_callback(parts.canary.stop)
+        await parts.canary.start()
+        parts.pipeline.start()
+        await parts.control.updates.start(model_dir)
 
     def _not_ready(self) -> str | None:
         if self._is_stopping:
             return "stopping"
         if self._phase != "ready":
             return self._phase
-        if self._engines.is_up:
+        if self._parts.engines.is_up:
             return None
-        return (
-            f"the engine is down: {'; '.join(dict.fromkeys(filter(None, self._engines.why_down)))}"
-        )
+        reasons = dict.fromkeys(filter(None, self._parts.engines.why_down))
+        return f"the engine is down: {'; '.join(reasons)}"
 
     def _status(self) -> dict[str, Any]:
         return {
@@ -336,11 +228,11 @@ class _Server:
                 "kind": self._config.engine.kind,
                 "version": self._engine_version,
                 "pid": self._managed.pid if self._managed else None,
-                "urls": [client.url for client in self._engines.clients],
-                "up": [client.can_serve for client in self._engines.clients],
-                "why_down": self._engines.why_down,
+                "urls": [client.url for client in self._parts.engines.clients],
+                "up": [client.can_serve for client in self._parts.engines.clients],
+                "why_down": self._parts.engines.why_down,
             },
-            "judge": None if self._judging is None else self._judging.status(),
+            "judge": None if self._parts.judging is None else self._parts.judging.status(),
         }
 
 

@@ -217,9 +217,8 @@ def test_without_updates_it_serves_until_an_interrupt(tmp_path: Path) -> None:
             assert line, said
             said += line
         serving.send_signal(signal.SIGINT)
-    # 130 would say that the interrupt came before the last update; on a busy machine it does so
-    # now and then, for a reason that is not known.
-    assert serving.returncode in (0, 130)
+        said += serving.stdout.read()  # to the end: a closed pipe would break its last lines
+    assert serving.returncode == 0
     url = said.split("/v1 serves v0")[0].split()[-1]
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))).close()

@@ -9,7 +9,7 @@ import pytest
 
 from empo_serve.adapters import checks
 from empo_serve.adapters.checks import Answered, Compared, judge
-from empo_serve.adapters.statistics import paired_mean, paired_share, student_t
+from empo_serve.adapters.paired import paired_mean, paired_share, student_t
 from empo_serve.config import GateSection
 
 SECTION = GateSection()

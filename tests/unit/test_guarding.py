@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from guard_world import WINDOW, GuardWorld
 
-from empo_serve.buffer.evidence import Evidence
+from empo_serve.buffer.traffic import SampledTraffic
 from empo_serve.db.database import Database
 from empo_serve.metrics import Metrics
 
@@ -146,7 +146,7 @@ async def test_a_prompt_that_the_lineage_has_trained_on_often_enough_is_left_out
     await world.sample(1, admit=True)
     assert await world.guarding.discard_repeated() == 1
     assert await states(world) == {"PENDING": 1, "TRAINED": 4, "DISCARDED": 1}
-    assert await Evidence(world.database).left_out_since(0.0) == 1
+    assert await SampledTraffic(world.database).left_out_since(0.0) == 1
     dropped = {"stage": "train", "reason": "repeated"}
     assert world.metrics.registry.get_sample_value("empo_dropped_total", dropped) == 1
 

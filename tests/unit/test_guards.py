@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from empo_serve.config import GuardsSection
-from empo_serve.pipeline.evidence import (
+from empo_serve.pipeline.guard_facts import (
     GroupFacts,
     TrainingFacts,
     UpdateFacts,

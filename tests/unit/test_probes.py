@@ -52,7 +52,7 @@ def test_a_bad_line_is_named_with_file_and_number(tmp_path: Path, line: str, mes
 def test_a_missing_or_empty_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         read_probes(tmp_path / "none.jsonl")
-    with pytest.raises(ConfigError, match="no probe"):
+    with pytest.raises(ConfigError, match="is empty"):
         read_probes(probes_file(tmp_path, "\n"))
 
 

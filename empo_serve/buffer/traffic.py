@@ -14,7 +14,7 @@ from empo_serve.db.schema import groups
 from empo_serve.types import BandDecision
 
 
-class Evidence:
+class SampledTraffic:
     """Questions about all groups; `versions` are those that sampled them."""
 
     def __init__(self, database: Database) -> None:
