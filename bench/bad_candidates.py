@@ -235,7 +235,7 @@ def main() -> int:
         else:
             ask_all(server, prompts)
         server.post("/admin/v1/learning/pause", admin=True)
-        server.until(lambda: not is_training(server))
+        server.until(lambda: not is_training(server), timeout_s=600)
         if options.learned is not None:
             bring_in(server, "learned elsewhere", options.learned)
         version = live_of(server)

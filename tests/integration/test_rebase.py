@@ -133,6 +133,18 @@ async def test_groups_that_were_deleted_are_not_trained_on_again(
     assert summary(job) == ("v0", ["q-2", "q-3"])
 
 
+async def test_what_taught_a_version_that_was_taken_back_is_not_trained_on_again(
+    tmp_path: Path, database: Database
+) -> None:
+    lineage = Lineage(tmp_path, database, "train.rebase_every=2")
+    live = await lineage.open()
+    for _ in range(2):
+        _, live = await lineage.update(live)
+    await lineage.store.quarantine("v9", 1)
+    job, _ = await lineage.update(live)
+    assert summary(job) == ("v0", ["q-2", "q-3"])
+
+
 @pytest.mark.parametrize("are_answers", [True, False])
 async def test_a_job_marks_what_is_cut_off_and_what_copies_the_question(
     tmp_path: Path, database: Database, are_answers: bool
