@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
+
+from empo_serve.hash_share import hash_share
 
 
 class HeldOut:
@@ -15,13 +16,12 @@ class HeldOut:
 
     def __init__(self, share: float, always: Iterable[str] = ()) -> None:
         self._share = share
-        self._always = {_key(question) for question in always}
+        self._always = {_folded(question) for question in always}
 
     def __call__(self, question: str) -> bool:
-        key = _key(question)
-        return int.from_bytes(key[:4]) / 2**32 < self._share or key in self._always
+        text = _folded(question)
+        return hash_share("heldout", text) < self._share or text in self._always
 
 
-def _key(question: str) -> bytes:
-    text = " ".join(question.casefold().split())
-    return hashlib.sha256(b"heldout\0" + text.encode("utf-8", "surrogatepass")).digest()
+def _folded(question: str) -> str:
+    return " ".join(question.casefold().split())

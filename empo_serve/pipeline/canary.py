@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import statistics
 import time
@@ -23,6 +22,7 @@ from empo_serve.adapters.rollout import Rollout
 from empo_serve.config import RolloutSection
 from empo_serve.engine.sampler import Sampler
 from empo_serve.errors import AdapterError, EngineError
+from empo_serve.hash_share import hash_share
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.take_back import TakeBack
 from empo_serve.types import (
@@ -111,7 +111,8 @@ class Canary:
         """The canary, if it is out and this request is one of its share."""
         if self._version is None or self._rollout.canary is None:
             return None
-        if _share(_unit(request), self._version) < self._section.canary_share:
+        # With the version in it, it is not always the same users who try.
+        if hash_share(self._version, _unit(request)) < self._section.canary_share:
             return self._version
         return None
 
@@ -244,12 +245,6 @@ def _unit(request: UserRequest) -> str:
     if request.query.principal == ANONYMOUS and not end_user:
         return f"question\0{request.query.question}"
     return f"{request.query.principal}\0{end_user}"
-
-
-def _share(unit: str, version: str) -> float:
-    """A number in [0, 1): with the version in it, it is not always the same users who try."""
-    digest = hashlib.sha256(f"{version}\0{unit}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(digest[:4]) / 2**32
 
 
 def _mean_tokens(samples: Sequence[Sample]) -> float:

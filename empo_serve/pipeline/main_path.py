@@ -6,7 +6,6 @@ A user's request waits for nothing below `answer`, and no failure below it reach
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import logging
 import time
@@ -28,6 +27,7 @@ from empo_serve.engine.draw import draw
 from empo_serve.engine.pool import EnginePool
 from empo_serve.engine.sampler import Sampler
 from empo_serve.errors import AdapterError, EngineError, ScorerError
+from empo_serve.hash_share import hash_share
 from empo_serve.metrics import Metrics
 from empo_serve.pipeline.canary import Canary
 from empo_serve.pipeline.prefixes import Prefixes
@@ -172,7 +172,7 @@ class Pipeline:
         reason = request.not_learned
         if reason is None and not self._resumed.is_set():
             reason = "paused"
-        if reason is None and _share(request.query.query_id) >= self._config.sampling.fraction:
+        if reason is None and hash_share(request.query.query_id) >= self._config.sampling.fraction:
             reason = "not_chosen"
         if reason is not None:
             self._metrics.dropped.labels("offer", reason).inc()
@@ -278,8 +278,3 @@ class Pipeline:
         """Answers, clusters and entropy of samples. Raises ScorerError."""
         with self._metrics.score_seconds.time():
             return await self._scorer.score_completions(question, samples, urgent)
-
-
-def _share(query_id: str) -> float:
-    """A number in [0, 1) that is the same for the same query, for taking a fraction of them."""
-    return int.from_bytes(hashlib.sha256(query_id.encode()).digest()[:4]) / 2**32
