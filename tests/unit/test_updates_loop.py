@@ -76,6 +76,22 @@ async def test_enough_groups_start_an_update(world: GuardWorld, loop: Loop) -> N
     assert loop.started == 1
 
 
+@pytest.mark.parametrize("what", ["canary", "pinned"])
+async def test_nothing_is_trained_while_a_version_is_tried_or_pinned(
+    world: GuardWorld, loop: Loop, what: str
+) -> None:
+    setattr(world, what, world.live)
+    await world.sample(2, admit=True)
+    await loop.start(Path())
+    loop.ask()
+    await loop.settle()
+    assert loop.started == 0
+    setattr(world, what, None)
+    loop.wake()
+    await loop.settle()
+    assert loop.started == 1
+
+
 async def test_groups_that_repeat_a_prompt_are_not_enough(world: GuardWorld, loop: Loop) -> None:
     await world.sample(5, prompt=999, admit=True)
     await loop.start(Path())
