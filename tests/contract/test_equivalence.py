@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 from tiny_cross_encoder import tiny_cross_encoder
@@ -15,6 +15,7 @@ from empo_serve.semantics.base import Equivalence
 from empo_serve.semantics.cascade import make_equivalence
 from empo_serve.semantics.cluster import semantic_ids
 from empo_serve.semantics.judge import JudgeEquivalence
+from empo_serve.semantics.math_workers import MathWorkers
 
 Method = Literal["rules", "embedding", "auto"]
 QUESTION = "What is the capital of France?"
@@ -178,6 +179,29 @@ def test_a_comparison_without_end_has_no_verdict_and_the_next_one_works() -> Non
         assert judge.same("Compute.", [("x^2 + y^2 = 1", "y^2 + x^2 = 1")])[0].same is True
     finally:
         judge.close()
+
+
+def test_a_pair_that_cost_a_worker_costs_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = MathWorkers(1, timeout_s=0.5)
+    sent: list[tuple[str, str]] = []
+    schedule = workers._schedule
+
+    def counted(a: str, b: str) -> Any:
+        sent.append((a, b))
+        return schedule(a, b)
+
+    monkeypatch.setattr(workers, "_schedule", counted)
+    hostile = ("\\binom{10^{9}}{5\\cdot 10^{8}}", "x^2")
+    try:
+        workers.load()
+        for _ in range(2):
+            with pytest.raises(ScorerError, match="takes too long"):
+                workers.same([hostile])
+        assert sent == [hostile]
+        # What it was compared with is innocent.
+        assert workers.same([("x^2", "x \\cdot x")])[0].same is True
+    finally:
+        workers.close()
 
 
 def test_a_missing_model_is_named_at_the_start() -> None:
