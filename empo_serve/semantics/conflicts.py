@@ -42,7 +42,7 @@ _UNCHANGED = re.compile(
 _WHO_QUESTION = re.compile(r"\b(?:who|which)\b", re.I)
 _FIRST_NAME = re.compile(r"(?:(?:[Ii]t|[Tt]hat)(?: is|['’]s) )?([A-Z]\w+)")
 _BECOMES = re.compile(
-    r"(\w+) (?:becom(?:es?|ing)|(?:(?:turn|chang|convert)\w* )?into) (?:an? |the )?(\w+)", re.I
+    r"\b(\w+) (?:becom(?:es?|ing)|(?:(?:turn|chang|convert)\w* )?into) (?:an? |the )?(\w+)", re.I
 )
 _SCOPE = 6  # words that a negation can deny
 _MIN_DENIAL = 4  # words; a shorter text is denied as a whole
