@@ -17,7 +17,7 @@ from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.conflicts import conflict, points_at_roles, same_change
 from empo_serve.semantics.contrasts import is_contrasting, predicates
 from empo_serve.semantics.extract import extract_answer
-from empo_serve.semantics.normalize import looks_like_math, normalize
+from empo_serve.semantics.normalize import looks_like_math, normalize, without_gaps
 from empo_serve.semantics.questions import options, wants_statement, words
 
 _MIN_WORDS = 3
@@ -122,6 +122,7 @@ def guard(question: str, a: str, b: str) -> Verdict | None:
     texts that conflict, and texts that answer with a direction of change."""
     if not a or not b:
         return Verdict(False, "empty")
+    question, a, b = without_gaps(question), without_gaps(a), without_gaps(b)
     one, other = normalize(a), normalize(b)
     if one and one == other:
         return Verdict(True, "exact")

@@ -13,6 +13,7 @@ import re
 from functools import lru_cache
 
 from empo_serve.semantics.multiple_choice import chosen_label
+from empo_serve.semantics.normalize import without_gaps
 from empo_serve.semantics.prose import answer_in_prose
 from empo_serve.semantics.questions import is_yes_no, options
 from empo_serve.semantics.sentences import split_sentences
@@ -62,7 +63,7 @@ def extract_answer(question: str, completion: str) -> str:
 
 
 def _extract(question: str, completion: str) -> str:
-    text = completion[-_MAX_COMPLETION:].replace("\x00", "")
+    text = without_gaps(completion[-_MAX_COMPLETION:].replace("\x00", ""))
     text = _without_thinking(text).strip()
     if not text:
         return ""

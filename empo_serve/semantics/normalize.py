@@ -7,9 +7,16 @@ import unicodedata
 
 _DASHES = str.maketrans({"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "’": "'", "‘": "'"})
 _INVISIBLE = re.compile(r"[\u0000-\u0008\u200b-\u200f\u2060\ufeff\u00ad]")
+_GAP = re.compile(r"\s{33,}")
 _ARTICLE = re.compile(r"^(?:the|an?|der|die|das|le|la|les|el|los|las|il|lo) (?=\S)")
 # Anything that could be a formula, a code or a number keeps its signs: "-5" is not "5".
 _SIGNS_MATTER = re.compile(r"[\d\\^_=<>+*/|~#@&%$€£{}\[\]]")
+
+
+def without_gaps(text: str) -> str:
+    """White space that goes on and on becomes one sign of it: no answer needs so much, and a
+    pattern that looks on from each of its places takes quadratic time."""
+    return _GAP.sub(lambda gap: "\n" if "\n" in gap[0] else " ", text)
 
 
 def normalize(text: str) -> str:

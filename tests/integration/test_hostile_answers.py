@@ -39,6 +39,8 @@ HOSTILE = {
     "10,000 items": "a, " * 10_000,
     "list of letters": "a-" * 900 + "a",
     "spaces": " " * 100_000 + "x",
+    "spaces within": "a" + " " * 100_000 + "x",
+    "lines within": "a" + "\n" * 100_000 + "x",
     "many sentences": "It is. " * 10_000,
     "many numbers": "one two " * 5_000,
     "digits": "9" * 100_000,
