@@ -19,7 +19,7 @@ class TrainSection(Section):
     enabled: bool = True
     """Train at all. Off: sampling and entropy go on, nothing is learned."""
     groups_per_update: int = Field(8, ge=1)
-    """Groups that make one update, and one step of the optimiser."""
+    """Groups that make one update, and one step of the optimiser (num_iterations of them)."""
     interval_s: float = Field(0.0, ge=0)
     """Train at least this often if any group is pending; 0: only when enough are."""
     rebase_every: int = Field(0, ge=0)
@@ -41,6 +41,9 @@ class TrainSection(Section):
     loss_type: Literal["dr_grpo", "dapo", "grpo", "gspo"] = "dr_grpo"
     """How token losses are added up. "gspo" takes the ratio and its clips of whole samples, and
     wants an epsilon about a thousand times smaller."""
+    num_iterations: int = Field(1, ge=1, le=16)
+    """Steps of the optimiser on the same groups. The first one is on-policy; in further ones
+    epsilon and epsilon_high bound how far a sample's probability is moved."""
     epsilon: float = Field(0.2, gt=0, lt=1)
     """Lower clip of the probability ratio."""
     epsilon_high: float = Field(0.28, gt=0)

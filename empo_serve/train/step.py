@@ -1,15 +1,16 @@
 """The gradient of one step: micro-batches through the model, losses added up.
 
-Every group is in one step only, so the policy before the step is the one that the gradient is
-taken of, and `per_token_logps.detach()` is the old log-probability, exactly. What the samples
-differ from it by (an older version, the engine's arithmetic) is corrected by the importance
-weight, from the sampler's own log-probabilities.
+On the first iteration over the groups, the policy that the gradient is taken of is the old one, so
+`per_token_logps.detach()` is the old log-probability, exactly; for further iterations it is kept.
+What the samples differ from it by (an older version, the engine's arithmetic) is corrected by the
+importance weight, from the sampler's own log-probabilities.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,13 +25,28 @@ from empo_serve.train.model import say
 from empo_serve.train.workers import Workers
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Log-probabilities [T] of a sample's tokens before the first step on it: of the policy, and
+    of the model without adapter (None with beta = 0)."""
+
+    old: Tensor
+    ref: Tensor | None
+
+
 def accumulate_gradients(
-    job: Job, policy: Policy, rewards: list[list[float]], trained: list[int], workers: Workers
+    job: Job,
+    policy: Policy,
+    rewards: list[list[float]],
+    trained: list[int],
+    workers: Workers,
+    before: dict[int, Before],
 ) -> tuple[dict[str, float], int]:
     """Accumulate the gradient of all groups of `job` in the model. Returns what to log, and how
     many tokens were trained on.
 
-    `trained` are the indices of the groups that go through the model. Raises JobError when a
+    `trained` are the indices of the groups that go through the model. `before`, by the index of the
+    sample, is empty on the first iteration, which fills it for the others. Raises JobError when a
     number is not finite.
     """
     settings = job.train
@@ -52,24 +68,27 @@ def accumulate_gradients(
         "normalizer": loss_normalizer(everything, settings.loss_type, job.max_completion_length),
     }
 
-    seen: list[tuple[int, Tensor, Tensor | None]] = []  # sample, new and reference logps
+    is_first = not before
+    seen: list[tuple[int, Tensor, Before]] = []  # sample, its log-probabilities now and before
     token_entropies = 0.0
     for number, rows in workers.share(batches):
         indices = [c.index for row in rows for c in row.completions]
-        refs: list[Tensor] | None = None
-        if settings.beta > 0:
+        refs: list[Tensor | None] = [None] * len(indices)
+        if is_first and settings.beta > 0:
             with torch.no_grad(), policy.model.disable_adapter():
-                refs, _ = policy.logps(rows, job.temperature)
+                refs = list(policy.logps(rows, job.temperature)[0])
         logps, entropies = policy.logps(rows, job.temperature)
-        loss, _ = _loss(samples, advantages, indices, logps, refs, options)
+        if is_first:
+            for index, old, ref in zip(indices, logps, refs, strict=True):
+                before[index] = Before(old.detach().cpu(), None if ref is None else ref.cpu())
+        priors = [before[index] for index in indices]
+        loss, _ = _loss(samples, advantages, indices, logps, priors, options)
         if not math.isfinite(float(loss.detach())):
             check_finite(job, {"loss": float(loss.detach())})
         loss.backward()
         token_entropies += float(entropies.sum())
-        seen += [
-            (index, logps[k].detach().cpu(), None if refs is None else refs[k].cpu())
-            for k, index in enumerate(indices)
-        ]
+        logps = [new.detach().cpu() for new in logps]
+        seen += list(zip(indices, logps, priors, strict=True))
         say(f"micro-batch {number}/{len(batches)}: {sum(r.num_tokens for r in rows)} tokens")
     workers.add_gradients(policy.model.parameters())
     seen = workers.gather(seen)
@@ -82,7 +101,7 @@ def accumulate_gradients(
         advantages,
         [index for index, _, _ in seen],
         [new for _, new, _ in seen],
-        [ref for _, _, ref in seen if ref is not None] or None,
+        [prior for _, _, prior in seen],
         options,
     )
     tokens = sum(len(new) for _, new, _ in seen)
@@ -95,21 +114,23 @@ def _loss(
     advantages: Tensor,
     indices: list[int],
     logps: list[Tensor],
-    refs: list[Tensor] | None,
+    priors: list[Before],
     options: dict[str, Any],
 ) -> tuple[Tensor, dict[str, float]]:
     """The loss of some samples, from one tensor of log-probabilities for each."""
     device = logps[0].device
     new = pad_sequence(logps, batch_first=True)
-    sampler = [torch.tensor(samples[i].logprobs, device=device) for i in indices]
+    old = pad_sequence([prior.old for prior in priors], batch_first=True)
+    refs = [prior.ref for prior in priors if prior.ref is not None]
+    sampler = [torch.tensor(samples[i].logprobs) for i in indices]
     lengths = torch.tensor([len(x) for x in logps], device=device)
     return policy_loss(
         new,
-        new.detach(),
+        old.to(device),
         advantages[indices].to(device),
         torch.arange(new.shape[1], device=device) < lengths[:, None],
-        ref_per_token_logps=None if refs is None else pad_sequence(refs, batch_first=True),
-        sampler_per_token_logps=pad_sequence(sampler, batch_first=True),
+        ref_per_token_logps=pad_sequence(refs, batch_first=True).to(device) if refs else None,
+        sampler_per_token_logps=pad_sequence(sampler, batch_first=True).to(device),
         **options,
     )
 

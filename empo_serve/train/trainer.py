@@ -4,7 +4,7 @@ load -> for each step: rewards -> advantages -> micro-batches (log-probabilities
 step -> write
 
 A step takes `train.groups_per_update` groups, in the order of the job; a job that has no more than
-that, as nearly all have, is one step.
+that, as nearly all have, is one step. Each is repeated `train.num_iterations` times.
 
 Killed at any point, the same directory can be run again and gives the same adapter: everything
 is decided by what is in it, and result.json is written last. Not covered: bitwise equality on
@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import shutil
+import statistics
 import sys
 import time
 from collections.abc import Sequence
@@ -48,7 +49,7 @@ from empo_serve.train.model import (
     trainable_parameters,
 )
 from empo_serve.train.rewards import empo_rewards, has_signal
-from empo_serve.train.step import accumulate_gradients, check_finite, completions
+from empo_serve.train.step import Before, accumulate_gradients, check_finite, completions
 from empo_serve.train.step_metrics import job_metrics, step_metrics
 from empo_serve.train.workers import Workers
 
@@ -111,7 +112,7 @@ def _train(job: Job, job_dir: Path, workers: Workers, started: float) -> None:
     steps = []
     for chunk in chunks:
         chunk_started = started if not steps else time.monotonic()  # the first one loads the model
-        metrics = _step(chunk, policy, parameters, optimizer, workers, chunk_started)
+        metrics = _iterate(chunk, policy, parameters, optimizer, workers, chunk_started)
         steps.append(metrics)
         if workers.is_first:
             _append_metrics(job_dir, metrics)
@@ -159,7 +160,7 @@ class _Chunk:
         )
 
 
-def _step(
+def _iterate(
     chunk: _Chunk,
     policy: Policy,
     parameters: dict[str, torch.nn.Parameter],
@@ -167,22 +168,36 @@ def _step(
     workers: Workers,
     started: float,
 ) -> StepMetrics:
-    """One step of the optimiser, none where no group has a signal. Raises JobError."""
+    """The steps of the optimiser on these groups; none if no group has a signal. Raises JobError.
+
+    What is logged is the mean over the iterations, of the gradient norm the largest.
+    """
     job = chunk.job
-    numbers: dict[str, float] = {}
+    before: dict[int, Before] = {}
+    iterations: list[dict[str, float]] = []
     tokens = 0
-    if chunk.trained:
+    for _ in range(job.train.num_iterations if chunk.trained else 0):
         optimizer.zero_grad()
-        numbers, tokens = accumulate_gradients(job, policy, chunk.rewards, chunk.trained, workers)
+        numbers, tokens = accumulate_gradients(
+            job, policy, chunk.rewards, chunk.trained, workers, before
+        )
         norm = torch.nn.utils.clip_grad_norm_(list(parameters.values()), job.train.max_grad_norm)
         numbers["grad_norm"] = float(norm)
         check_finite(job, numbers)
+        iterations.append(numbers)
         optimizer.step()
         if not all(bool(torch.isfinite(p).all()) for p in parameters.values()):
             raise JobError(f"update {job.update_id}: the new weights are not finite; not published")
     state = next(iter(optimizer.state.values()), None)
     step = int(state["step"]) if state else 0
-    return chunk.metrics(numbers, step=step, tokens=tokens, started=started)
+    return chunk.metrics(_summed_up(iterations), step=step, tokens=tokens, started=started)
+
+
+def _summed_up(iterations: Sequence[dict[str, float]]) -> dict[str, float]:
+    if not iterations:
+        return {}
+    means = {name: statistics.fmean(n[name] for n in iterations) for name in iterations[0]}
+    return means | {"grad_norm": max(n["grad_norm"] for n in iterations)}
 
 
 def _rewards(job: Job, group: JobGroup) -> list[float]:

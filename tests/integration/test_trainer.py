@@ -222,6 +222,44 @@ def test_a_job_of_many_groups_takes_a_step_for_every_few(tmp_path: Path, model: 
         torch.testing.assert_close(weights(tmp_path / "many")[name], tensor)
 
 
+def test_iterations_over_the_same_groups_are_steps_that_the_clip_bounds(
+    tmp_path: Path, model: Path
+) -> None:
+    groups = [make_group(i, [0, 0, 0, 1, 2, 2]) for i in range(2)]
+    for iterations in (1, 4):
+        settings: dict[str, Any] = {"num_iterations": iterations, "learning_rate": 2e-2}
+        write_job(tmp_path / str(iterations), make_job(model, groups, beta=0.02, **settings))
+        run(tmp_path / str(iterations))
+    once, often = (result_of(tmp_path / name).metrics for name in ("1", "4"))
+    assert (once.step, often.step) == (1, 4)
+    assert (once.groups, once.samples, once.tokens) == (often.groups, often.samples, often.tokens)
+    assert once.clip_fraction == once.kl == 0
+    assert often.clip_fraction is not None
+    assert often.clip_fraction > 0
+    assert often.kl is not None
+    assert often.kl > 0
+    # The samples stay those of the policy before the first step, whatever the later ones did.
+    assert often.mean_abs_logprob_difference == pytest.approx(once.mean_abs_logprob_difference)
+    assert often.effective_sample_size == pytest.approx(once.effective_sample_size)
+
+
+def test_beyond_the_clip_a_second_iteration_changes_nothing(tmp_path: Path, model: Path) -> None:
+    # One token, and a first step that moves each sample far beyond what the clip leaves free.
+    group = make_group(0, [0, 0, 0, 1])
+    group = replace(group, samples=tuple(_first_token(s) for s in group.samples))
+    clip: dict[str, Any] = {"epsilon": 1e-4, "epsilon_high": 1e-4, "learning_rate": 2e-2}
+    for iterations in (1, 2):
+        job = make_job(model, [group], beta=0.0, num_iterations=iterations, **clip)
+        write_job(tmp_path / str(iterations), job)
+        run(tmp_path / str(iterations))
+    lines = (tmp_path / "2" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["clip_fraction"] for line in lines] == [0.5]  # none, then all
+
+
+def _first_token(sample: JobSample) -> JobSample:
+    return replace(sample, token_ids=sample.token_ids[:1], logprobs=sample.logprobs[:1])
+
+
 # ---- what is learned
 
 
