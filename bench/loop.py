@@ -61,7 +61,7 @@ ARMS = {
     "majority": ("train.reward=majority",),
 }
 BATCH = 8  # questions that are asked at once
-IDLE_S = 240.0  # traffic for so long and no update: nothing is left in the band
+IDLE_S = 120.0  # traffic for so long and no update: nothing is left in the band
 ENDED = (UpdateState.PUBLISHED, UpdateState.REJECTED)
 SETTINGS = (
     "gate.enabled=false",
@@ -195,23 +195,27 @@ class Run:
         }
 
     async def _learn(self) -> str:
-        """Play traffic until the updates are done; returns why it ended."""
+        """Play traffic until the updates are done, and measure; returns why it ended."""
+        ended = "all updates are done"
         while (done := self._done()) < self._updates:
             if not await self._next_update():
-                return f"no update for {IDLE_S:.0f} s: nothing is left in the band"
-            failed = [u.error for u in self._watch.updates.values() if u.state == "FAILED"]
-            if len(failed) > 2:
-                raise RuntimeError(f"updates fail: {failed[-1]}")
+                ended = f"no update for {IDLE_S:.0f} s: nothing is left in the band"
+                break
+            if self._failed() > 2:
+                raise RuntimeError(f"updates fail: {list(self._watch.updates.values())[-1].error}")
             if done < self._updates // 2 <= self._done():
                 await self._measure(self._done(), cross=False)
                 await self._learning("resume")
             say(f"  update {self._done()} of {self._updates}: {self._watch.live} is live")
         if self._updates:
             await self._measure(self._done(), cross=True)
-        return "all updates are done"
+        return ended
 
     def _done(self) -> int:
         return sum(u.state in ENDED for u in self._watch.updates.values())
+
+    def _failed(self) -> int:
+        return sum(u.state is UpdateState.FAILED for u in self._watch.updates.values())
 
     async def _next_update(self) -> bool:
         """Traffic until an update has been trained, and until that has ended. False: none came."""
@@ -229,7 +233,7 @@ class Run:
                     await asyncio.sleep(0.2)
                 await self._watch.poll()
         with self._timed("update"):
-            if self._done() + 1 in (self._updates // 2, self._updates):
+            if len(self._watch.updates) - self._failed() in (self._updates // 2, self._updates):
                 await self._learning("pause")  # the next update is not to begin before measuring
             while self._watch.is_training:
                 await asyncio.sleep(0.2)
