@@ -253,6 +253,10 @@ def _table(text: str) -> dict[str, frozenset[str]]:
 
 _NAMES = _table(_PLACES)
 _CALENDAR = _table(_DAYS)
+_ENGLISH_MONTHS = frozenset(
+    words("january february march april may june july august september october november december")
+)
+_WORD = re.compile(r"[^\W\d]{3,}")
 _SYMBOL_OF = dict(zip(_ELEMENTS[::2], _ELEMENTS[1::2], strict=True))
 _NAME_OF = {symbol: name for name, symbol in _SYMBOL_OF.items()}
 
@@ -279,6 +283,17 @@ def calendar_names(text: str) -> frozenset[str]:
         r"[^\W\d]{3,}(?:-feira)?|[月火水木金土日]曜日|星期[一二三四五六日]", _key(text)
     )
     return frozenset(name for token in tokens for name in _CALENDAR.get(token, ()))
+
+
+def english_months(text: str) -> str:
+    """ "4. Juli 1776" -> "4. july 1776"."""
+    return _WORD.sub(_as_english_month, text)
+
+
+def _as_english_month(found: re.Match[str]) -> str:
+    names = _CALENDAR.get(_key(found[0]), frozenset())
+    months = [name for name in names if name in _ENGLISH_MONTHS]
+    return months[0] if len(months) == 1 else found[0]
 
 
 def _element(text: str) -> str | None:

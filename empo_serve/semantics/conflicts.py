@@ -31,12 +31,15 @@ _CHANGE_QUESTION = re.compile(
     re.I,
 )
 _ROLE_QUESTION = re.compile(r"\bwho\b.*\b(?:whom|whose|what|which)\b", re.I)
-_BECAUSE = re.compile(r",?\s(?:as|because|since|for|so)\s.*$", re.I | re.S)
+_BECAUSE = re.compile(
+    r",?\s(?:(?<!twice )(?<!half )(?<!times )as|because|since|for|so)\s.*$", re.I | re.S
+)
 _UNCHANGED = re.compile(
     r"\b(?:not|n['’]t) (?:really |actually )?(?:change|affect|influence|alter|vary)\w*\b"
     r"|\b(?:stays?|remains?|keeps?) (?:the same|constant|as (?:it|they) (?:is|are|was|were))\b"
     r"|\b(?:no|without) (?:change|effect|influence)\b|\bunchanged\b"
-    r"|\bnothing (?:changes|happens)\b",
+    r"|\bnothing (?:changes|happens)\b"
+    r"|\b(?:is|are|be) (?:exactly |just )?(?:the same|no different)\b",
     re.I,
 )
 _WHO_QUESTION = re.compile(r"\b(?:who|which)\b", re.I)
@@ -48,7 +51,9 @@ _SCOPE = 6  # words that a negation can deny
 _MIN_DENIAL = 4  # words; a shorter text is denied as a whole
 _PRONOUN = re.compile(r"\b(?:he|she|him|her|they|them|former|latter)\b", re.I)
 _CONDITION = re.compile(
-    r"^(?:as|when|if|because|since|with)\b[^,]*,\s*|,?\s+(?:as|when|if|because|since)\s.*$", re.I
+    r"^(?:as|when|if|because|since|with)\b[^,]*,\s*"
+    r"|,?\s+(?:(?<!twice )(?<!half )(?<!times )as|when|if|because|since)\s.*$",
+    re.I,
 )
 _FUNCTION_WORDS = frozenset(
     stem(w)
@@ -63,8 +68,11 @@ _FUNCTION_WORDS = frozenset(
     )
 )
 _CONSEQUENCE = re.compile(r"(?<=\w{3}), so (?!that\b).*$", re.S)
-_FACTORS = {"double": "2", "doubled": "2", "doubling": "2", "twice": "2", "halve": "0.5",
-    "halved": "0.5", "halving": "0.5", "half": "0.5", "triple": "3", "thrice": "3"}  # fmt: skip
+_FACTORS = {
+    "double": "2", "doubles": "2", "doubled": "2", "doubling": "2", "twice": "2", "triple": "3",
+    "triples": "3", "thrice": "3", "half": "0.5", "halve": "0.5", "halves": "0.5",
+    "halved": "0.5", "halving": "0.5",
+}  # fmt: skip
 _SAME_WORDS = 0.6  # share of common content words from which only their order can differ
 _EQUAL_FRAME = 0.5  # share of equal words from which two sentences are one with words replaced
 
@@ -140,8 +148,15 @@ def same_change(question: str, a: str, b: str) -> bool | None:
     """
     if not _CHANGE_QUESTION.search(question):
         return None
-    one, other = (_change(_without_condition(question, _BECAUSE.sub("", t))) for t in (a, b))
+    one, other = (_change(_without_condition(question, _claim(t))) for t in (a, b))
     return None if one is None or other is None else one == other
+
+
+def _claim(text: str) -> str:
+    """Without its reason: what stands before a "because", or behind a "so" if only that tells."""
+    before, so, after = text.partition(", so ")
+    claim = after if so and _change(before) is None else before
+    return _BECAUSE.sub("", claim)
 
 
 def _change(text: str) -> int | None:

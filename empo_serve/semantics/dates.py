@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 
+from empo_serve.semantics.aliases import english_months
 from empo_serve.semantics.numbers import parse_quantity
 
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
@@ -15,8 +16,8 @@ _DATES = tuple(
     re.compile(pattern, re.I)
     for pattern in (
         rf"\b{_YEAR}-(?P<month_number>\d{{2}})-(?P<day>\d{{2}})\b",
-        rf"\b{_DAY}(?: of)? {_MONTH}(?:,? {_YEAR})?\b",
-        rf"\b{_MONTH} (?:the )?{_DAY}(?:,? {_YEAR})?\b",
+        rf"\b{_DAY}\.?(?: of| de)? {_MONTH}(?:,?(?: in| of| de)? {_YEAR})?\b",
+        rf"\b{_MONTH} (?:the )?{_DAY}(?:,?(?: in| of)? {_YEAR})?\b",
         rf"\b{_MONTH}(?: of)?,? {_YEAR}\b",
     )
 )
@@ -35,7 +36,7 @@ _MINUTE_WORDS = (
 _NAMED_HOURS = {"midnight": 0, "noon": 12, "midday": 12}
 _NAMED_HOUR = "|".join(_NAMED_HOURS)
 _CLOCK = re.compile(
-    r"\b(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?!\d)|\b(?P<bare>\d{1,2})(?= ?[ap]\.?m\b)"
+    r"\b(?P<hour>\d{1,2})(?:[:.]| ?h ?)(?P<minute>\d{2})(?!\d)|\b(?P<bare>\d{1,2})(?= ?[ap]\.?m\b)"
     r"|\b(?P<amount>half|quarter|\w+(?:-\w+)?)(?: minutes?)? (?P<side>past|after|to|before)"
     rf" (?P<of>{_HOUR_WORDS}|{_NAMED_HOUR}|\d{{1,2}})\b"
     r"|\b(?P<exact>\w+) o['’]?clock\b"
@@ -46,6 +47,12 @@ _CLOCK = re.compile(
 _TENS = ("twent", "thirt", "fort", "fift", "sixt", "sevent", "eight", "ninet")
 _DECADE = re.compile(
     rf"\b(?P<century>\d{{2}})?(?P<decade>\d)0['’]?s\b|\b(?P<word>(?:{'|'.join(_TENS)})ies)\b", re.I
+)
+_SPAN = re.compile(r"\b(?:from|between)\s+(\d{4})\s+(?:to|and|until|through)\s+(\d{4})\b", re.I)
+_CENTURY = re.compile(
+    r"\b(?P<number>\d{1,2}(?:st|nd|rd|th)|[a-z]+(?:-[a-z]+)?) century\b"
+    r"|\b(?P<hundreds>\d\d)00['’]?s\b",
+    re.I,
 )
 _TEEN = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
 _SPOKEN_YEAR = re.compile(
@@ -61,6 +68,7 @@ def parse_date(text: str) -> tuple[int | None, int, int | None] | None:
     """(year, month, day) of the only date in `text`; year or day may be None."""
     if len(text) > 300:
         return None
+    text = english_months(text)
     text = _LAST_DAY.sub(_day_digits, text)
     text = _WORD_DAY.sub(_ordinal_digits, text)
     if len(digits := _IN_DIGITS.findall(text)) == 1:
@@ -101,7 +109,8 @@ def parse_time(text: str) -> int | None:
         minutes = _NAMED_HOURS[clock["named"].lower()] * 60
     else:
         minutes = int(clock["hour"] or clock["bare"]) * 60 + int(clock["minute"] or 0)
-    if _AFTERNOON.search(text) and minutes < 12 * 60:
+    is_small_hour = minutes < 6 * 60 and "at night" in text.lower()  # "two at night"
+    if _AFTERNOON.search(text) and minutes < 12 * 60 and not is_small_hour:
         minutes += 12 * 60
     if _MORNING.search(text) and minutes >= 12 * 60:
         minutes -= 12 * 60
@@ -118,6 +127,30 @@ def parse_decade(text: str) -> tuple[int | None, int] | None:
         return None, _TENS.index(word.lower().removesuffix("ies")) + 2
     century = found[0]["century"]
     return int(century) if century else None, int(found[0]["decade"])
+
+
+def parse_period(text: str) -> tuple[int, int] | None:
+    """(first year, last year) of the only decade, century or span of years in `text`."""
+    text = text[:300]
+    spans = [(int(span[1]), int(span[2])) for span in _SPAN.finditer(text)]
+    for century in _CENTURY.finditer(text):
+        hundred = _hundreds(century)
+        if hundred is not None:
+            spans.append((100 * hundred, 100 * hundred + 99))
+    decade = parse_decade(text)
+    if decade is not None and decade[0] is not None and decade[1] > 0:
+        first = 100 * decade[0] + 10 * decade[1]
+        spans.append((first, first + 9))
+    return spans[0] if len(spans) == 1 else None
+
+
+def _hundreds(century: re.Match[str]) -> int | None:
+    """ "1800s" and "nineteenth century" are 18."""
+    if century["hundreds"]:
+        return int(century["hundreds"])
+    digits = re.match(r"\d+", century["number"])
+    spoken = parse_quantity(digits[0] if digits else century["number"])
+    return int(spoken.value) - 1 if spoken else None
 
 
 def same_decade(a: tuple[int | None, int], b: tuple[int | None, int]) -> bool:

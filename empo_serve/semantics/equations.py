@@ -17,7 +17,12 @@ _AND = re.compile(r"\s*(?:,|;|<|\band\b|\bor\b)\s*")
 _SEVERAL = re.compile(r"[,;<±]|\\pm|\b(?:and|or)\b")
 _MAX_NUMBERS = 200  # characters
 _RELATION = re.compile(r"(<=|>=|<|>|≤|≥|\\leq?\b|\\geq?\b|\\lt\b|\\gt\b)")
+# \{x : -1 < x < 4\}
+_BUILDER = re.compile(
+    r"\\?\{\s*[a-zA-Z]\s*(?:(?:\\in|∈)\s*(?:\\mathbb\{?R\}?|ℝ)\s*)?(?::|\||\\mid|\\vert)\s*(.+?)\s*\\?\}"
+)
 _UNIONS = re.compile(r"\s*(?:\bor\b|\\cup|∪|\\text\s*\{\s*or\s*\})\s*")
+_IMPLICIT = re.compile(r"(?=.*(?:[a-z].*[-+].*[a-z]|\^))(?!.*[a-z]{2})[-+ \da-z^{}()]+")
 _VARIABLE = re.compile(r"[a-zA-Z]")
 
 
@@ -28,6 +33,8 @@ def is_formula(text: str) -> bool:
 def value(text: str) -> str:
     """The right-hand side of an equation that gives a value; all values of several solutions."""
     sides = EQUATION.split(text)
+    if len(sides) == 2 and _IMPLICIT.fullmatch(sides[0].strip(" $")):
+        return balanced(text)  # "2x + y = 3" is a line, not 3
     if len(sides) < 2 or sides[-1].count("{") != sides[-1].count("}"):
         return balanced(text)  # the "=" of a sum's index begins no value
     if len(_ASSIGNMENT.findall(text)) > 1 and re.search(r"\b(?:and|or)\b|,", text):
@@ -79,6 +86,8 @@ def numbers(text: str) -> tuple[Fraction, ...]:
 def as_interval(text: str) -> str:
     """Inequalities of one variable as intervals: "x < -2 or x \\ge 2" becomes
     "(-\\infty,-2)\\cup[2,\\infty)". Any other text stays as it is."""
+    if builder := _BUILDER.fullmatch(text.replace("$", "").strip()):
+        text = builder[1]
     parts = [_interval(part.strip()) for part in _UNIONS.split(text.replace("$", "").strip())]
     return "\\cup".join(parts) if all(parts) else text
 

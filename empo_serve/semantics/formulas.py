@@ -8,11 +8,22 @@ ways ("1/2x", "sin 2xy", "f(x)") or is not known here is not read, and left to m
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from empo_serve.semantics.equations import EQUATION
 from empo_serve.semantics.formula_parser import Many, Node, parse
-from empo_serve.semantics.formula_values import Explosive, Unknown, same_scalar
+from empo_serve.semantics.formula_values import (
+    Explosive,
+    Scalar,
+    Unknown,
+    constant,
+    divide,
+    letter,
+    same_scalar,
+    subtract,
+)
 
 _MAX_LENGTH = 300  # characters
 _SPELLINGS = (
@@ -27,12 +38,13 @@ _SPELLINGS = (
     (re.compile(r"\\(?:cdot|times)(?![a-zA-Z])|[·×]"), "*"),
     (re.compile(r"\\div(?![a-zA-Z])|÷"), "/"),
     (re.compile(r"(\\\\)\s*\[\d+(?:pt|em|ex)\]"), r"\1"),
-    (re.compile(r"\bunits?\s*$"), " "),
+    (re.compile(r"\b(?:(?:square|cubic|sq\.?) )?units?\s*$"), " "),
     (re.compile(r"\\frac\s*(\d)\s*(\d)"), r"\\frac{\1}{\2}"),
     (re.compile(r"\\sqrt\s*(\d)"), r"\\sqrt{\1}"),
 )
 _DEGREES = re.compile(r"(?:\^\s*\{?\s*\\circ\s*\}?|°)\s*$")
 _OF_ANGLE = re.compile(r"\\(?:sin|cos|tan)")
+_LETTER = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])")
 _NAMED = re.compile(r"\s*([a-zA-Z]|\\[a-z]+)\s*(?:=|\\in(?![a-zA-Z]))")
 
 
@@ -72,6 +84,55 @@ def same_value(a: Formula, b: Formula) -> bool | None:
     if a.name and b.name and a.name != b.name:
         return None
     return _same(a.node, b.node)
+
+
+def same_values(a: Sequence[Formula], b: Sequence[Formula]) -> bool | None:
+    """Several formulas of each side: all the same in their order, or one that has no partner?"""
+    if all(same_value(x, y) for x, y in zip(a, b, strict=True)):
+        return True
+    table = [[same_value(x, y) for y in b] for x in a]
+    lines = [*table, *zip(*table, strict=True)]
+    return False if any(True not in line and False in line for line in lines) else None
+
+
+def same_equation(a: str, b: str) -> bool | None:
+    """True for "2x + y = 3" and "y = 3 - 2x", also without its "y =": the difference of the sides
+    is the same up to a factor. None for what is no equation, or is not seen to be the same."""
+    if "=" not in a + b:
+        return None
+    one, other = _difference(a), _difference(b)
+    if one is not None and other is not None:
+        return _is_multiple(one, other) or None
+    equation, text, value = (one, a, b) if one is not None else (other, b, a)
+    formula = read_formula(value)
+    if equation is None or formula.name or not isinstance(formula.node, tuple):
+        return None
+    names = set(_LETTER.findall(text)) - set(_LETTER.findall(value))
+    if len(names) != 1:
+        return None
+    return _is_multiple(equation, subtract(letter(names.pop()), formula.node)) or None
+
+
+def _difference(text: str) -> Scalar | None:
+    """Left side minus right side."""
+    sides = EQUATION.split(text.replace("$", ""))
+    if len(sides) != 2 or not _LETTER.search(text):
+        return None
+    values = [read_formula(side).node for side in sides]
+    if not isinstance(values[0], tuple) or not isinstance(values[1], tuple):
+        return None
+    try:
+        return subtract(values[0], values[1])
+    except Unknown:
+        return None
+
+
+def _is_multiple(a: Scalar, b: Scalar) -> bool:
+    try:
+        ratio = divide(a, b)
+    except Unknown:
+        return False
+    return bool(same_scalar(ratio, constant(ratio[0]))) and abs(ratio[0]) > 0
 
 
 def _same(a: Node, b: Node) -> bool | None:

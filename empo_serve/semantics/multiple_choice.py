@@ -5,6 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+_PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "last")
+_LAST = len(_PLACES) - 1
+_NUMBERED = re.compile(
+    rf"\W*(?:(?:it is|it['’]s|i choose|i pick) )?the ({'|'.join(_PLACES)})"
+    r"(?: (?:one|option|choice|answer|statement|alternative))?\W*",
+    re.I,
+)
+
 
 def chosen_label(answer: str, options: Mapping[str, str]) -> str:
     """The label of the one option that `answer` names, by its label or its text; else ""."""
@@ -17,11 +25,17 @@ def chosen_label(answer: str, options: Mapping[str, str]) -> str:
         rf"\b(?i:option|choice|answer|letter)(?: is)?:? *\(?({either})\)?(?![\w'])",
         rf"\(({either})\)",
         rf"(?:\bso|\bpick|\bchoose|\bselect|\bis)\s+\(?([{labels}])\)?(?=[\s.,;!]|$)",
+        rf"\b(?:so|hence|thus|therefore|take|pick|choose|select|with)\s+\(?({either})\)?(?=[\s.,;!)]*$)",
         rf"^([{labels}])(?=[,;]|\s*[-–—])",
     ):
         hits = [next(filter(None, found.groups())) for found in re.finditer(pattern, answer)]
         if hits:
             return str(hits[-1]).upper()
+    if numbered := _NUMBERED.fullmatch(answer):
+        labels_in_order = list(options)
+        place = _PLACES.index(numbered[1].lower())
+        place = len(labels_in_order) - 1 if place == _LAST else place
+        return labels_in_order[place] if place < len(labels_in_order) else ""
     said = _padded(answer)
     texts = {label: _padded(text) for label, text in options.items() if text}
     named = [label for label, text in texts.items() if text in said]

@@ -8,6 +8,7 @@ from functools import lru_cache
 from empo_serve.semantics.aliases import is_alias
 from empo_serve.semantics.normalize import normalize
 from empo_serve.semantics.questions import fold_word, question_words, words
+from empo_serve.semantics.spellings import plain_spelling
 
 _TITLES = frozenset(
     words(
@@ -184,7 +185,7 @@ def _bare(question: str, text: str) -> list[str]:
         is_place = bool(_PLACE_QUESTION.search(question)) and bool(_PLACE_AFTER.fullmatch(place))
         if is_asked or is_place:
             text = head
-    return _GENERIC.sub("", normalize(text)).split()
+    return re.sub(r" jr$", "", _GENERIC.sub("", plain_spelling(normalize(text)))).split()
 
 
 _PLACE_AFTER = re.compile(r"\s+(?:in |an? |the )?[A-Z]\w*\.?(?: [A-Z]\w*)?\s*")

@@ -9,10 +9,13 @@ from fractions import Fraction
 from functools import lru_cache
 
 from empo_serve.semantics.units import (
+    COUNTS,
     UNITS,
     asked_unit,
+    celsius,
     is_other_currency,
     one_is_bare_degree,
+    rate,
     singular,
 )
 
@@ -46,13 +49,26 @@ _LITERAL = re.compile(
 )
 _ABOUT = re.compile(
     r"^(?:about|approximately|some|over|approx\.?|roughly|around|exactly|only|just|nearly"
-    r"|almost|precisely|a total of|≈|~)\s*",
+    r"|almost|precisely|a total of|an average of|≈|~)\s*",
     re.I,
 )
-_DIGITS = re.compile(r"-?(?<![\w.,])\d[\d,]*(?:\.\d+)?(?:/\d+)?(?!\w)")
+_DIGITS = re.compile(r"-?(?<![\w.,])\d[\d,]*(?:\.\d+)?(?:e\d+)?(?:/\d+)?(?!\w)")
 _NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_SMALL)}|a hundred|half)\b")
 _AND_A_HALF = re.compile(r"^(?:an?|one) (\w+) and a half$")
-_ODDS = re.compile(r"(?:an? |)(\w+) (?:in|out of) (\w+)")
+_ODDS = re.compile(r"(?:an? |)(\w+) (?:in|out of) (?:every )?(\w+)")
+_HALF_A = re.compile(r"^half (?:of )?an? (?=\w)")
+_A_UNIT = re.compile(r"an? (\w{3,})\b(?! and a half)")
+# "2h15", "1:30 h"
+_HOURS = re.compile(r"(\d+)(?: ?h ?(\d{1,2})(?: ?m(?:in(?:ute)?s?)?)?|:(\d\d) ?h(?:(?:ou)?rs?)?)\b")
+_BELOW_ZERO = re.compile(r"^(.+?) (below|above) zero$")
+_FEET = re.compile(r"(\d+) ?(?:'|′) ?(\d+(?:\.\d+)?) ?(?:\"|″|''|$)")  # 6'2"
+# "135 minutes, that is 2 hours and 15 minutes"
+_RESTATED = re.compile(
+    r"(?:[,;] |\s)(?:that is|that['’]s|i\.e\.|which is|which makes|which equals|or|in other words"
+    r"|equivalently|meaning|so)(?: exactly| simply)?,? | = | \(",
+    re.I,
+)
+_PART_QUESTION = re.compile(r"percent|%|\bper cent\b|\b(?:fraction|proportion|share)\b", re.I)
 _UNIT_WORD = re.compile(r"[^\W\d]+|[$€£¢]|°[cf]?")
 _EXTENTS = ("long", "high", "tall", "wide", "deep", "away", "old", "far", "thick")
 _MAX_LENGTH = 120
@@ -76,11 +92,16 @@ def _parse(text: str) -> Quantity | None:
     text = _plain(text)
     if not text:
         return None
+    if (single := _A_UNIT.match(text)) and singular(single[1]) in {*COUNTS, *UNITS}:
+        text = "one " + text[single.start(1) :]
     text = _AND_A_HALF.sub(r"one and a half \1s", text)
+    if text == "half a dozen":
+        return Quantity(Fraction(6), "")
+    text = _HALF_A.sub("half ", text)
     if odds := _ODDS.fullmatch(text):
-        part, whole = _spoken(odds[1]), _spoken(odds[2])
-        if part and whole and whole[0]:
-            return Quantity(part[0] / whole[0], "")
+        part, whole = (parse_quantity(odds[i]) for i in (1, 2))
+        if part and whole and whole.value and not part.unit and not whole.unit:
+            return Quantity(part.value / whole.value, "")
     found = _LITERAL.match(text)
     if found:
         value = _literal_value(found)
@@ -106,6 +127,19 @@ def _parse(text: str) -> Quantity | None:
     return Quantity(value, unit or named)
 
 
+def restated(text: str, question: str) -> Quantity | None:
+    """The quantity that an answer says in several ways that agree: "2 hours, or 120 minutes"."""
+    if len(text) > _MAX_LENGTH:
+        return None
+    parts = [part for part in _RESTATED.split(text.replace(")", " ").strip(" .")) if part.strip()]
+    said = [parse_quantity(part) for part in parts]
+    if len(said) < 2 or said[0] is None or not any(q and q.unit for q in said):
+        return None
+    first = said[0]
+    agree = all(q is not None and same_quantity(first, q, question) for q in said[1:])
+    return first if agree else None
+
+
 def only_number(text: str, asked: str) -> Quantity | None:
     """The one number in a sentence, in digits or words, besides those of the question."""
     text = _plain(text)
@@ -119,11 +153,13 @@ def only_number(text: str, asked: str) -> Quantity | None:
             return compound
     tokens = re.findall(r"[a-z]+(?:-[a-z]+)*", text)
     known = set(re.findall(r"[a-z]+(?:-[a-z]+)*", asked.lower()))
+    parts_asked = bool(_PART_QUESTION.search(asked))  # "by a quarter"
     runs: list[Quantity] = []
     i = 0
     while i < len(tokens):
         # "one" and "second" are mostly no numbers within a sentence.
-        is_number = tokens[i] not in known | {"one", "a", "an", "and", "second", "first"}
+        is_part = parts_asked and tokens[i] in ("a", "one") and tokens[i + 1 : i + 2] != ["second"]
+        is_number = is_part or tokens[i] not in known | {"one", "a", "an", "and", "second", "first"}
         spoken = _spoken(" ".join(tokens[i : i + 12])) if is_number else None
         if spoken is None:
             i += 1
@@ -138,13 +174,19 @@ def only_number(text: str, asked: str) -> Quantity | None:
 
 def _with_unit(digits: str, text: str) -> Quantity | None:
     """The number with the unit behind it."""
-    following = re.search(rf"{re.escape(digits)}\s?([^\W\d]{{3,}})", text)
-    unit = following[1] if following and singular(following[1]) in UNITS else ""
+    following = re.search(
+        rf"{re.escape(digits)}\s?([^\W\d]+(?:/\w+| (?:per|an?|every|each) \w+)|[^\W\d]{{3,}})", text
+    )
+    unit = rate(following[1]) if following else ""
+    unit = unit if unit in UNITS or singular(unit) in UNITS else ""
     return parse_quantity(f"{digits} {unit}")
 
 
 def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
     """Equal as quantities? None when their units cannot be compared."""
+    a, b = _counted(a, question), _counted(b, question)
+    if {a.unit, b.unit} == {"pound", "£"}:
+        return a.value == b.value
     if a.unit == b.unit:
         return a.value == b.value
     if "%" in (a.unit, b.unit):
@@ -156,9 +198,9 @@ def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
         return percent.value / 100 == other.value
     known_a, known_b = UNITS.get(a.unit), UNITS.get(b.unit)
     if known_a and known_b:
-        if {known_a[0], known_b[0]} == {"celsius", "fahrenheit"}:
-            celsius, fahrenheit = (a, b) if known_a[0] == "celsius" else (b, a)
-            return celsius.value * 9 / 5 + 32 == fahrenheit.value
+        degrees = celsius(a.value, a.unit), celsius(b.value, b.unit)
+        if None not in degrees:
+            return degrees[0] == degrees[1]
         if known_a[0] != known_b[0]:
             return one_is_bare_degree(known_a[0], known_b[0]) and a.value == b.value
         return a.value * known_a[1] == b.value * known_b[1]
@@ -174,16 +216,32 @@ def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
     return a.value == b.value
 
 
+def _counted(quantity: Quantity, question: str) -> Quantity:
+    """ "Four pairs" of legs are eight, unless pairs are asked for."""
+    times = COUNTS.get(quantity.unit)
+    if times is None or re.search(rf"\b{quantity.unit}s?\b", question, re.I):
+        return quantity
+    return Quantity(quantity.value * times, "")
+
+
 def _plain(text: str) -> str:
-    text = unicodedata.normalize("NFKC", text).lower().strip()
+    text = unicodedata.normalize("NFKC", text)
+    text = re.sub(r"(?<=\d)k(?=$|\s)", " thousand", text).lower().strip()
+    text = _HOURS.sub(lambda f: f"{f[1]} hours {f[2] or f[3]} minutes", text)
+    text = _FEET.sub(r"\1 feet \2 inches", text)
     text = text.replace("⁄", "/").replace("−", "-").replace("–", "-").replace("\\$", "$")
     text = re.sub(r"\\(?:text|mathrm)\{([^{}]*)\}", r" \1", text).replace("\\%", "%")
+    text = _BELOW_ZERO.sub(_signed, text.rstrip(" .!"))
     text = re.sub(
         r"^(?:minus|negative) (?=[$€£\d])", "-", text.rstrip(" .!\"'*`").lstrip(" !\"'*`")
     )
     while about := _ABOUT.match(text):
         text = text[about.end() :]
     return text
+
+
+def _signed(found: re.Match[str]) -> str:
+    return f"minus {found[1]}" if found[2] == "below" else found[1]
 
 
 def _literal_value(found: re.Match[str]) -> Fraction | None:
@@ -213,7 +271,8 @@ def _spoken(text: str) -> tuple[Fraction, str] | None:
     for i, token in enumerate(tokens):
         following = tokens[i + 1] if i + 1 < len(tokens) else ""
         number = _SMALL.get(token) or _ORDINALS.get(token) or (0 if token == "zero" else None)
-        if token in _PARTS and ((0 < current < 20 and not total) or token == "half"):
+        is_one = i == 1 and tokens[0] in ("a", "an")  # "a third"
+        if token in _PARTS and ((0 < current < 20 and not total) or token == "half" or is_one):
             current = (current or Fraction(1)) / _PARTS[token]
         elif number is not None:
             is_continued = current % 100 == 0 or (current % 100 >= 20 and current % 10 == 0)
@@ -245,13 +304,17 @@ def _spoken(text: str) -> tuple[Fraction, str] | None:
 
 def _unit_name(rest: str) -> str | None:
     """The unit that `rest` names; None when it is no unit but a sentence."""
-    rest = re.sub(r"^(?:of (?:a |an )?|us |u\.s\. |american )", "", rest.strip(" .,"))
-    rest = re.sub(r"\s+(?:each|in total|total|altogether|left|per \w+)$", "", rest)
+    rest = rate(rest.strip(" .,"))
+    rest = re.sub(r"^of (?:them|those|these|it|all)\b", "", rest)
+    rest = re.sub(r"^(?:of (?:a |an )?|us |u\.s\. |american )", "", rest)
+    rest = re.sub(r"(?:^|\s+)(?:each|in total|total|altogether|left|per \w+)$", "", rest)
     if rest in ("%", "percent", "per cent"):
         return "%"
     if rest.startswith("degrees "):
         rest = rest.removeprefix("degrees ")
     rest = rest.replace("° ", "°")
+    if rest in UNITS:
+        return rest
     names = rest.split()
     if len(names) > 2 or not all(_UNIT_WORD.fullmatch(name) for name in names):
         return None
@@ -273,6 +336,8 @@ def _compound(value: Fraction, rest: str) -> Quantity | None:
     if not large or smaller is None or not smaller.unit:
         return None
     dimension, factor = large
+    if smaller.unit in ("pence", "penny", "p") and singular(parts[1]) in ("pound", "£"):
+        return Quantity(value + smaller.value / 100, "£")
     if smaller.unit == "cent" and dimension in ("dollar", "euro"):
         return Quantity(value + smaller.value / 100, singular(parts[1]))
     small = UNITS.get(smaller.unit)

@@ -11,8 +11,8 @@ from functools import lru_cache
 from empo_serve.semantics.questions import fold_word, words
 
 _LINES = """
-rise rose risen increase grow grew grown climb gain raise expand swell soar
-    | fall fell fallen decrease drop shrink shrank decline sink sank reduce contract diminish
+rise rose risen increase grow grew grown climb gain raise expand swell soar double triple
+    | fall fell fallen decrease drop shrink shrank decline sink sank reduce contract diminish halve
 more higher high greater large larger big bigger above most highest largest biggest
     | less lesser lower low small smaller little few fewer below least lowest smallest beneath under
 fast faster quick quicker quickly rapid rapidly speed accelerate sooner | slow slower slowly delay
@@ -73,6 +73,8 @@ import | export
 converge convergent | diverge divergent
 hire employ | fire
 visible | invisible hidden
+float floats afloat | sink sank sunk
+edible | inedible
 """
 # The lines that tell which way something changes.
 _NUM_DIRECTIONS = 3
@@ -80,6 +82,7 @@ _NUM_DIRECTIONS = 3
 _GOES = re.compile(
     r"\b(?:goe?s?|went|gone|going|moves?|moved|pushed|come|comes)\s+(up|down)(?:wards?)?\b", re.I
 )
+_HALF_AS = re.compile(r"\bhalf as (?:large|big|high|much|many|great|strong|long)\b", re.I)
 _PASSIVE = re.compile(
     r"\b(?:is|are|was|were|be|been|being|gets?|got)\b(?:\s+[\w'’-]+){1,5}?\s+by\b", re.I
 )
@@ -115,6 +118,7 @@ for _i, _line in enumerate(re.split(r"\n(?=\S)", _LINES.strip())):
 
 def marks(text: str) -> frozenset[tuple[int, int]]:
     """(line, side) of each word with an opposite. "less quickly" counts as "slowly"."""
+    text = _HALF_AS.sub("reduced", text)
     tokens = [stem(w) for w in words(_GOES.sub(_as_change, text))]
     found: set[tuple[int, int]] = set()
     for i, token in enumerate(tokens):

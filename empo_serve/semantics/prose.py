@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from empo_serve.semantics.aliases import is_calendar_name
 from empo_serve.semantics.echo import (
     asked_stems,
     is_echo,
@@ -34,7 +35,7 @@ _COPULA = re.compile(
     re.I,
 )
 _PARTICIPLE = re.compile(
-    r"^(?:also |often |commonly |originally |usually )?"
+    r"^(?:an? (?:\w+ ){1,4}(?=named |called ))?(?:also |often |commonly |originally |usually )?"
     r"(?:(?:called|named|known as|equal to|spelled|given by|considered|located in)\s+"
     r"|(?:\w+\s+by|(\w+)\s+(?:in|on|at|from|to|as|for))\s+)",
     re.I,
@@ -143,7 +144,11 @@ def _part(question: str, sentence: str) -> str:
     text = re.sub(r"(?<!\b[A-Z])[.!]+$", "", sentence.strip())
     text = re.sub(r"\s*\((?:sorry|i think|i believe|probably)[^)]*\)$", "", text, flags=re.I)
     conclusion = re.split(
-        r"[,;]\s+(?:so(?! that)|therefore|thus|hence|giving|which gives)\b,?\s+", text, flags=re.I
+        r"(?:[,;]\s+(?:and\s+)?|\s+and\s+)(?:so(?! (?:that|on|forth|much|many)\b)|therefore|thus"
+        r"|hence|giving|which (?:gives|makes|equals|(?:reduces|simplifies|comes) to)"
+        r"|(?<=\d, )that is)\b,?\s+",
+        text,
+        flags=re.I,
     )
     text = conclusion[-1]
     while (lead := _LEAD_IN.match(text)) and text[lead.end() :]:
@@ -177,7 +182,7 @@ def _part(question: str, sentence: str) -> str:
             return value(_trim(left, asked))
     if len(words(text)) > _MAX_ECHO:
         text = _trim(text, asked)
-    if len(words(text)) <= _MAX_ECHO and not {"when", "year"} & asked:
+    if len(words(text)) <= _MAX_ECHO and not {"when", "year", "date", "day"} & asked:
         text = re.sub(r"(?<=\w) in \d{4}$", "", text)
     if len(words(text)) <= _MAX_ECHO and not is_formula(text) and len(list_items(text)) < 3:
         text = without_echo(text, asked)
@@ -205,7 +210,7 @@ def _trim(text: str, asked: frozenset[str]) -> str:
         if kept.count("(") > kept.count(")"):
             kept = kept[: kept.rindex("(")]
         text = kept or text
-    if not asked & {"when", "year", "date"}:
+    if not asked & {"when", "year", "date", "day"}:
         text = re.sub(r"(?<=\w)\s+in \d{4}$", "", text)
     return text.strip()
 
@@ -219,7 +224,12 @@ def _items(text: str) -> list[str]:
 
 
 def _is_conclusion(sentence: str) -> bool:
-    return bool(re.match(r"(?:so|therefore|thus|hence|in conclusion|finally)\b", sentence, re.I))
+    if re.match(r"(?:so|therefore|thus|hence|in conclusion|finally)\b", sentence, re.I):
+        return True
+    day = re.match(
+        r"(?:it|that) (?:is|was|will be|would be) (?:an? |on )?(\w+)\.?$", sentence, re.I
+    )
+    return day is not None and is_calendar_name(day[1])
 
 
 def _is_begun_sum(text: str) -> bool:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from empo_serve.semantics.normalize import without_accents
 
 _LABEL = re.compile(r"(?:(?<=\s)|^)(\(?)([A-Ja-j]|[1-9])([).:])\s+")
+_BARE_LABEL = re.compile(r"(?:(?<=\s)|^)([A-J])\s+(?=\w)")
 _AUXILIARY = re.compile(
     r"(?:is|are|was|were|am|do|does|did|can|could|will|would|shall|should|has|have|had|may|might"
     r"|must)$"
@@ -56,7 +57,11 @@ _OPEN = re.compile(
 )
 _WHO = re.compile(r"\bwho(?:m|se)?\b", re.I)
 _TIME_QUESTION = re.compile(
-    r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century)\b", re.I
+    r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century|wann"
+    r"|welche[mns]? (?:tag|jahr|datum|monat)|quand|quel(?:le)? (?:jour|date|année|mois)|cuándo"
+    r"|quando|fecha|qué (?:día|año|mes)|que (?:dia|ano|mês|giorno|anno)|когда)\b"
+    r"|何[年月日]|いつ|什么时候|哪一?[年天]",
+    re.I,
 )
 _COUNT_QUESTION = re.compile(r"\bhow many\b|\bnumber of\b", re.I)
 _POSSESSIVE = re.compile(r"['’]s?$")
@@ -83,7 +88,7 @@ def options(question: str) -> dict[str, str]:
         if len(run) > len(best):
             best = run
     if len(best) < 2:
-        return {}
+        return _bare_options(question)
     found: dict[str, str] = {}
     for i, mark in enumerate(best):
         end = best[i + 1].start() if i + 1 < len(best) else len(question)
@@ -92,6 +97,18 @@ def options(question: str) -> dict[str, str]:
             text = re.split(r"(?<=[.?!])\s", text)[0]
         found[mark[2].upper()] = re.sub(r"[\s,;.?!]*(\b(or|and)\b)?[\s,;.?!]*$", "", text).strip()
     return found
+
+
+def _bare_options(question: str) -> dict[str, str]:
+    """ "... lie? A Asia B Africa C Europe": letters without a sign behind them, three or more."""
+    _, _, offered = question.rpartition("? ")
+    labels = list(_BARE_LABEL.finditer(offered))
+    letters = [label[1] for label in labels]
+    if len(labels) < 3 or labels[0].start() or letters != list("ABCDEFGHIJ")[: len(labels)]:
+        return {}
+    ends = [label.start() for label in labels[1:]] + [len(offered)]
+    texts = (offered[x.end() : end].strip(" ,;.") for x, end in zip(labels, ends, strict=True))
+    return dict(zip(letters, texts, strict=True))
 
 
 @lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from empo_serve.semantics.dates import (
     parse_date,
     parse_decade,
+    parse_period,
     parse_time,
     years_in_digits,
 )
@@ -16,11 +17,12 @@ from empo_serve.semantics.echo import asked_stems
 from empo_serve.semantics.equations import numbers
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.formulas import Formula, read_formula
+from empo_serve.semantics.frequency import Frequency, parse_frequency
 from empo_serve.semantics.gloss import without_gloss
 from empo_serve.semantics.lists import list_items
 from empo_serve.semantics.names import only_name
 from empo_serve.semantics.normalize import looks_like_math, normalize
-from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity
+from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity, restated
 from empo_serve.semantics.numerals import foreign_number
 from empo_serve.semantics.questions import (
     asks_how_many,
@@ -33,10 +35,13 @@ from empo_serve.semantics.questions import (
 
 SHORT = 3  # words
 _NONE = re.compile(
-    r"(?:there (?:are|is|were|was) )?(?:none|no \w+|not (?:a single )?one|nobody|no one|zero|nil)"
+    r"(?:there (?:are|is|were|was)n['’]t any"
+    r"|(?:there (?:are|is|were|was) )?"
+    r"(?:none|no \w+|not (?:a single )?one|nobody|no one|zero|nil))"
     r"(?: of (?:them|the \w+|those)| at all| \w+)*[.!]?",
     re.I,
 )
+_BETWEEN_DOLLARS = re.compile(r"\$([^$]+)\$")
 _WHO = frozenset(words("he she him her they them"))
 _STOP = frozenset(
     words(
@@ -67,6 +72,11 @@ class Reading:
             return whole
         if len(self.text) >= 400:
             return None
+        head, colon, _ = text.partition(": ")
+        if colon and (counted := parse_quantity(head)) is not None:
+            return counted  # "Nine zeros: 1,000,000,000"
+        if (said := restated(text, self.question)) is not None:
+            return said
         spoken = foreign_number(self.question[-4000:], self.text)
         if spoken is not None:
             return Quantity(Fraction(spoken), "")
@@ -83,6 +93,14 @@ class Reading:
     @cached_property
     def decade(self) -> tuple[int | None, int] | None:
         return parse_decade(self.text)
+
+    @cached_property
+    def period(self) -> tuple[int, int] | None:
+        return parse_period(self.text)
+
+    @cached_property
+    def frequency(self) -> Frequency | None:
+        return parse_frequency(self.question, self.text)
 
     @cached_property
     def is_quantity(self) -> bool:
@@ -123,6 +141,12 @@ class Reading:
     @cached_property
     def formula(self) -> Formula:
         return read_formula(self.text)
+
+    @cached_property
+    def formulas(self) -> tuple[Formula, ...]:
+        """Those that stand between dollar signs."""
+        found = _BETWEEN_DOLLARS.findall(self.text) if self.text.count("$") > 3 else []
+        return tuple(read_formula(f) for f in found)
 
     @cached_property
     def content(self) -> tuple[str, ...]:

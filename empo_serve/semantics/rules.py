@@ -18,7 +18,7 @@ from empo_serve.semantics.dates import (
     same_decade,
 )
 from empo_serve.semantics.equations import as_interval
-from empo_serve.semantics.formulas import same_value
+from empo_serve.semantics.formulas import same_equation, same_value, same_values
 from empo_serve.semantics.lists import same_items
 from empo_serve.semantics.math_workers import MathWorkers
 from empo_serve.semantics.names import same_name
@@ -34,6 +34,7 @@ from empo_serve.semantics.questions import (
 )
 from empo_serve.semantics.reading import SHORT, Reading, read
 from empo_serve.semantics.slots import fills_slot
+from empo_serve.semantics.spellings import same_spelling
 
 _NOBODY = re.compile(
     r"(?:according to [^,]*, |there (?:was|is|were|are) )?(?:nobody|no[ -]one|none of them|none"
@@ -61,7 +62,7 @@ class RulesEquivalence:
             verdict = compare(one, other)
             if verdict.same is None and _is_for_math(one, other):
                 verdict = _compare_values(one, other)
-                if verdict.same is None:
+                if verdict.same is None and verdict.method != "math":
                     mathematics.append((i, (as_interval(one.text), as_interval(other.text))))
             verdicts.append(verdict)
         if mathematics:
@@ -80,7 +81,7 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(False, "empty")
     if a.key and a.key == b.key:
         return Verdict(True, "exact")
-    if is_one_word(a.key, b.key):
+    if is_one_word(a.key, b.key) or same_spelling(a.key, b.key):
         return Verdict(True, "spelling")
     offered = options(a.question)
     if a.text in offered and b.text in offered:
@@ -96,6 +97,11 @@ def compare(a: Reading, b: Reading) -> Verdict:
             return Verdict(a.time == b.time, "date_time")
         if a.decade is not None and b.decade is not None:
             return Verdict(same_decade(a.decade, b.decade), "date_time")
+        if a.period is not None and b.period is not None:
+            return Verdict(a.period == b.period, "date_time")
+    frequencies = a.frequency, b.frequency
+    if None not in frequencies and len({f.dimension for f in frequencies if f}) == 1:
+        return Verdict(a.frequency == b.frequency, "frequency")
     named = _same_calendar(a, b)
     if named is not None:
         return Verdict(named, "date_time")
@@ -170,7 +176,12 @@ def _is_for_math(a: Reading, b: Reading) -> bool:
 
 
 def _compare_values(a: Reading, b: Reading) -> Verdict:
+    if len(a.formulas) == len(b.formulas) > 1:  # "centre $(2,-3)$, radius $4$"
+        same = same_values(a.formulas, b.formulas)  # SymPy would look at one of them
+        return Verdict(same, "math" if same is None else "value")
     same = same_value(a.formula, b.formula)
+    if same is None:
+        same = same_equation(a.text, b.text)
     if same is None and (a.formula.is_explosive or b.formula.is_explosive):
         raise ScorerError("a number in it has too many digits to compare it")
     return Verdict(same, "value")

@@ -20,6 +20,10 @@ _DANGLING = re.compile(
     re.I,
 )
 
+_COMPLETE = re.compile(
+    r"\d in$|\b(?:half|third|quarter|all|part|some|most|none|both|\w+ths?) of (?:it|you|we)$", re.I
+)
+
 
 def split_sentences(text: str) -> list[str]:
     """Sentences and lines of `text`, stripped, in order."""
@@ -49,4 +53,6 @@ def is_unfinished(text: str) -> bool:
     text = text.rstrip()
     if re.search(r"\b\w(?:,| and| or) \w$", text):
         return False  # letters: "o, e and a"
+    if _COMPLETE.search(text):
+        return False  # inches, and "a third of it"
     return " " in text and bool(_DANGLING.search(text))

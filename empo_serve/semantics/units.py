@@ -8,23 +8,69 @@ from fractions import Fraction
 UNITS: dict[str, tuple[str, Fraction]] = {}  # unit -> (dimension, factor to its base unit)
 for _dimension, _table in {
     "length": "mm millimetre millimeter 0.001; cm centimetre centimeter 0.01; m metre meter 1;"
-    " km kilometre kilometer 1000; inch inche 0.0254; ft foot feet 0.3048; mile mi 1609.344",
-    "mass": "mg milligram 0.001; g gram gramme 1; kg kilogram kilo 1000; lb pound 453.59237",
-    "time": "second sec s 1; minute min 60; hour hr h 3600; day 86400; week 604800",
-    "volume": "ml millilitre milliliter 0.001; l litre liter 1",
-    "dollar": "$ dollar usd 1; cent ¢ 0.01",
+    " km kilometre kilometer 1000; inch inche in 0.0254; ft foot feet 0.3048; yard yd 0.9144;"
+    " mile mi 1609.344",
+    "mass": "mg milligram 0.001; g gram gramme 1; kg kilogram kilo 1000; tonne 1000000;"
+    " oz ounce 28.349523125; lb pound 453.59237",
+    "time": "millisecond ms 0.001; second sec s 1; minute min 60; hour hr h 3600; day 86400;"
+    " week 604800; fortnight 1209600",
+    "years": "month 1; year yr 12; decade 120; century centurie 1200; millennium 12000",
+    "speed": "m/s 1; km/s 1000; km/h kph kmh 5/18; mi/h mph 0.44704; ft/s 0.3048",
+    "area": "mm2 0.000001; cm2 0.0001; dm2 0.01; m2 1; hectare ha 10000; km2 1000000",
+    "volume": "ml millilitre milliliter cm3 0.001; cl centilitre centiliter 0.01;"
+    " l litre liter dm3 1; m3 1000",
+    "energy": "j joule 1; kj kilojoule 1000",
+    "power": "w watt 1; kw kilowatt 1000; mw megawatt 1000000",
+    "frequency": "hz hertz 1; khz kilohertz 1000; mhz megahertz 1000000; ghz gigahertz 1000000000",
+    "dollar": "$ dollar usd buck 1; cent ¢ 0.01",
     "euro": "€ euro eur 1",
-    "sterling": "£ gbp 1",
+    "sterling": "£ gbp quid 1",
     "degree": "° degree ° 1",
     "celsius": "°c c celsiu 1",
     "fahrenheit": "°f f fahrenheit 1",
+    "kelvin": "k kelvin 1",
 }.items():
     for _row in _table.split(";"):
         *_names, _factor = _row.split()
         for _name in _names:
             UNITS[_name] = (_dimension, Fraction(_factor))
+COUNTS = {"pair": 2, "couple": 2, "dozen": 12}
+_CELSIUS = {  # what a degree is in Celsius
+    "celsius": (Fraction(1), Fraction(0)),
+    "fahrenheit": (Fraction(5, 9), Fraction(-160, 9)),
+    "kelvin": (Fraction(1), Fraction("-273.15")),
+}
+_PER = re.compile(r"^(\w+)(?: ?/ ?| per | an? | every | each )(s|sec|second|h|hr|hour)$")
+_POWER = re.compile(r"^(?:(square|sq\.?|cubic) (\w+)|(\w+?)\^?\{?([23])\}?)$")
+_ABBREVIATED = {
+    "millimetre": "mm", "millimeter": "mm", "centimetre": "cm", "centimeter": "cm", "metre": "m",
+    "meter": "m", "kilometre": "km", "kilometer": "km", "mile": "mi", "foot": "ft", "feet": "ft",
+    "decimetre": "dm", "decimeter": "dm", "inche": "in", "inch": "in",
+}  # fmt: skip
 _CURRENCIES = ("dollar", "euro", "sterling")
 _MONEY = re.compile(r"[$€£]|\b(?:dollars?|cents?|euros?|usd|eur|gbp)\b", re.I)
+
+
+def rate(name: str) -> str:
+    """ "metres per second" -> "m/s", "square metres" -> "m2"; anything else as it is."""
+    if found := _PER.match(name):
+        short = f"{_short(found[1])}/{found[2][0]}"
+    elif power := _POWER.match(name):
+        exponent = power[4] or ("3" if power[1] == "cubic" else "2")
+        short = f"{_short(power[2] or power[3])}{exponent}"
+    else:
+        return name
+    return short if short in UNITS else name
+
+
+def _short(name: str) -> str:
+    return _ABBREVIATED.get(singular(name), name)
+
+
+def celsius(value: Fraction, unit: str) -> Fraction | None:
+    """A temperature in degrees Celsius; None where `unit` is no scale of temperature."""
+    scale = _CELSIUS.get(UNITS.get(unit, ("",))[0])
+    return value * scale[0] + scale[1] if scale else None
 
 
 def one_is_bare_degree(a: str, b: str) -> bool:

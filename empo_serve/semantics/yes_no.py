@@ -14,8 +14,8 @@ _YES = (
     "|是的?|对的?|没错|はい|そう(?:です|だ)?|うん|ええ"
 )
 _NO = (
-    "no|nope|nah|don['’]t|false|incorrect|wrong|never|non|nein|não|нет|不是?的?|不对|否|没有"
-    "|いいえ|いや|違います|違う"
+    "no|nope|nah|not at all|by no means|no way|don['’]t|false|incorrect|wrong|never|non|nein|não"
+    "|нет|不是?的?|不对|否|没有|いいえ|いや|違います|違う"
 )
 _LEADING = re.compile(
     rf"^\W*(?:(?:absolutely|definitely|certainly|of course)\s+(?P<not>not)\b|(?P<no>{_NO})"
@@ -35,10 +35,13 @@ _FOREIGN = re.compile(
 )
 _FALSE = re.compile(
     r"\b(?:that|this|it|the statement|the claim)(?:['’]s| is) (?:false|not (?:true|correct"
-    r"|the case)|incorrect|untrue|wrong)\b",
+    r"|the case)|incorrect|untrue|wrong|(?:just |only )?an? (?:common )?(?:myth|misconception))\b",
     re.I,
 )
-_FALSITY = re.compile(r"\b(?:false|incorrect|untrue|wrong)\b", re.I)
+# "True or false: ..." does not ask whether something is false.
+_FALSITY = re.compile(
+    r"(?<!\bor )(?<!/)\b(?:false|incorrect|untrue|wrong)\b(?! or (?:true|correct|right)\b|/)", re.I
+)
 _NOT_FALSE = re.compile(
     r"\b(?:that|this|it|the statement|the claim)(?:['’]s not| is not| isn['’]t)"
     r" (?:false|incorrect|untrue|wrong)\b",
@@ -96,6 +99,9 @@ _CONCLUSION = re.compile(r"[,;]\s+(?:so|therefore|thus|hence|which means(?: that
 _CONDITION = re.compile(r",\s+(?:if|when|given|although|because|since|as)\b.*$", re.I | re.S)
 _POINTING = re.compile(r"(?:it|they|he|she|this|that|these|those)\b", re.I)
 _COMPARISON = re.compile(r"\b(?:than|as \w+ as)\b", re.I)
+_PREDICATE = re.compile(
+    r"\s*(?:is|are|was|were) (?:it|this|that|they|he|she|these|those) (\w+)\b", re.I
+)
 _COPULA = re.compile(r"\s*(?:is|are|was|were|am)\b", re.I)
 _MAX_CLAUSE = 10  # words
 _ROOT = 6  # letters that tell a root
@@ -159,6 +165,8 @@ def polarity(question: str, answer: str) -> bool | None:
         # "Iron is heavier": it is the other one that is so.
         is_comparative = any(w in ("more", "less") or w.endswith("er") for w in known)
         return False if is_comparative and not negated else None
+    if (predicate := _PREDICATE.match(question)) and content == [fold(predicate[1])]:
+        return says_yes  # "Is it safe to eat?": "It is safe"
     if not _keeps_order(question, known):
         return None
     told = _by_opposites(question, clause) if len(said) <= 12 else None

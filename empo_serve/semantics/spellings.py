@@ -1,0 +1,53 @@
+"""Two ways to write one name or word: "Louis the Fourteenth", "WWII"; "grey", "centre"."""
+
+from __future__ import annotations
+
+import re
+
+from empo_serve.semantics.questions import words
+
+_PLACES = words(
+    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
+    " fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
+)
+_ROMAN = words("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx")
+_NUMERAL = dict(zip(_PLACES, _ROMAN, strict=True)) | {
+    "1": "i", "2": "ii", "one": "i", "two": "ii",
+}  # fmt: skip
+_REGNAL = re.compile(rf"(?<=[a-z]) the ({'|'.join(_PLACES)})\b")
+_WAR = re.compile(r"\b(first|second) world war\b|\b(?:world war |ww ?)(i{1,2}|1|2|one|two)\b")
+_AMERICAN = (
+    (re.compile(r"\bgrey"), "gray"),
+    (re.compile(r"(?<=[a-z]{2})our(?=s?\b|ed\b|ing\b|ite|able|ful|less)"), "or"),
+    (
+        re.compile(r"\b(kilomet|centimet|millimet|met|cent|theat|lit|fib|calib|somb)re(?=s?\b)"),
+        r"\1er",
+    ),
+    (re.compile(r"(?<=[a-z]{3})is(?=e[ds]?\b|ing\b|ation\b)"), "iz"),
+    (re.compile(r"(?<=[a-z]{3})ys(?=e[ds]?\b|ing\b)"), "yz"),
+    (re.compile(r"(?<=[a-z]{2}log)ue(?=s?\b)"), ""),
+    (re.compile(r"\baluminium\b"), "aluminum"),
+    (re.compile(r"\bsulph"), "sulf"),
+    (re.compile(r"\bplough"), "plow"),
+    (re.compile(r"\btyre(?=s?\b)"), "tire"),
+    (re.compile(r"\bdefence\b"), "defense"),
+    (re.compile(r"\bfoet"), "fet"),
+)
+
+
+def same_spelling(a: str, b: str) -> bool:
+    """Are two normalised texts one, but for how a numeral or an English word is written?"""
+    return plain_spelling(a) == plain_spelling(b)
+
+
+def plain_spelling(key: str) -> str:
+    """A normalised text with Roman numerals for kings and wars, in American spelling."""
+    key = _WAR.sub(lambda war: f"world war {_numeral(war[1] or war[2])}", key)
+    key = _REGNAL.sub(lambda place: f" {_NUMERAL[place[1]]}", key)
+    for pattern, american in _AMERICAN:
+        key = pattern.sub(american, key)
+    return key
+
+
+def _numeral(text: str) -> str:
+    return _NUMERAL.get(text, text)

@@ -1,0 +1,176 @@
+"""Values that are written in different ways: quantities, frequencies, dates, options, formulas."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from empo_serve.semantics.base import Verdict
+from empo_serve.semantics.extract import extract_answer
+from empo_serve.semantics.formulas import read_formula, same_equation, same_values
+from empo_serve.semantics.frequency import Frequency, parse_frequency
+from empo_serve.semantics.numbers import parse_quantity, same_quantity
+from empo_serve.semantics.reading import read
+from empo_serve.semantics.rules import compare
+
+LONG, MUCH, FAST = "How long does it take?", "How much is it?", "How fast is it?"
+OFTEN, WHEN, TALL = "How often is it held?", "When was it?", "How tall is it?"
+MARS = "Which is largest?\nA) Mars\nB) Jupiter\nC) Venus"
+EGYPT = "On which continent does Egypt lie? A Asia B Africa C Europe D Oceania"
+
+
+def verdict(question: str, a: str, b: str) -> Verdict:
+    one = compare(read(question, a), read(question, b))
+    assert one == compare(read(question, b), read(question, a))
+    return one
+
+
+@pytest.mark.parametrize(
+    ("question", "a", "b"),
+    [
+        (LONG, "2 hours and 15 minutes", "2h15"),
+        (LONG, "135 minutes, that is 2 hours and 15 minutes", "2 hours 15 minutes"),
+        (LONG, "2 hours, or 120 minutes", "120 minutes"),
+        (LONG, "1:30 h", "an hour and thirty minutes"),
+        (LONG, "a fortnight", "two weeks"),
+        (LONG, "half a century", "50 years"),
+        (TALL, "6 ft 2 in", "6'2\""),
+        (MUCH, "nine bucks", "$9"),
+        (MUCH, "5 pounds and 50 pence", "£5.50"),
+        (MUCH, "20 sq cm", "20 cm²"),
+        ("How far is it?", "half a mile", "0.5 miles"),
+        (FAST, "an average of 72 kilometres per hour", "20 m/s"),
+        (FAST, "Light covers about 3e8 m every second.", "300,000 km/s"),
+        ("How hot is it?", "100 degrees Celsius", "373.15 K"),
+        ("How hot is it?", "100 °C", "212 °F"),
+        ("How cold is it?", "-5 °C", "Five below zero."),
+        ("How many eggs are there?", "a pair", "two"),
+        ("How many legs does it have?", "4 pairs", "8"),
+        ("How many zeros does it have?", "9", "Nine zeros: 1,000,000,000."),
+        ("How many are there?", "2.5k", "2500"),
+        ("How many are there?", "zero", "There aren't any"),
+        ("By what percentage did it grow?", "25%", "It grew by a quarter."),
+        ("What fraction is left?", "a third of it", "1/3"),
+        ("What is the probability?", "1 in 6", "1/6"),
+        (OFTEN, "quadrennially", "Once in 4 yrs"),
+        (OFTEN, "every four years", "once every 4 years"),
+        (OFTEN, "twice a year", "They take place every six months."),
+        (OFTEN, "every other week", "fortnightly"),
+        (WHEN, "in the 1890s", "between 1890 and 1899"),
+        (WHEN, "19th century", "the 1800s"),
+        (WHEN, "on the twentieth of July in 1969", "1969-07-20"),
+        ("An welchem Tag war das?", "4. Juli 1776", "July 4, 1776"),
+        ("¿En qué fecha?", "el 12 de octubre de 1492", "12 October 1492"),
+        ("At what time?", "a quarter past two at night", "2:15"),
+        (
+            "What day of the week was it?",
+            "Saturday",
+            "Counting: Sunday, Saturday. It was Saturday.",
+        ),
+        (MARS, "the second option", "B)"),
+        (MARS, "the last one", "Venus"),
+        (MARS, "It has the largest mass, so b).", "B"),
+        (MARS, "I would go with C", "C"),
+        (EGYPT, "B", "Africa"),
+        ("True or false: the sun is a star.", "The statement is correct", "True"),
+        ("Is the earth flat?", "That's a myth", "No"),
+        ("Is it safe to eat?", "It is safe", "Yes"),
+        ("Will it float?", "It will sink", "No"),
+        ("Which king?", "Louis XIV", "Louis the Fourteenth"),
+        ("Which queen?", "Queen Elizabeth II", "Elizabeth the Second"),
+        ("Which war?", "WWII", "the Second World War"),
+        ("What colour?", "gray", "grey"),
+        ("What is it made of?", "centre fibre", "center fiber"),
+    ],
+)
+def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> None:
+    assert verdict(question, a, b).same is True
+
+
+@pytest.mark.parametrize(
+    ("question", "a", "b"),
+    [
+        (LONG, "2 hours, or 100 minutes", "100 minutes"),  # the two do not agree
+        (LONG, "an hour and a half", "an hour and forty minutes"),
+        (FAST, "60 miles per hour", "60 km/h"),
+        (MUCH, "20 cm²", "20 m²"),
+        ("How cold is it?", "5 °C", "5 degrees below zero"),
+        ("How many pairs of legs does it have?", "4 pairs", "8"),
+        ("By what percentage did it grow?", "25%", "It grew by a third."),
+        (OFTEN, "twice a year", "every other year"),
+        (OFTEN, "every four years", "every fourteen years"),
+        (WHEN, "19th century", "the 1900s"),
+        (WHEN, "in the 1890s", "between 1880 and 1889"),
+        ("¿En qué fecha?", "el 12 de octubre de 1492", "13 October 1492"),
+        (MARS, "the second option", "Venus"),
+        (EGYPT, "A", "Africa"),
+        ("True or false: the sun is a star.", "This is false", "True"),
+        ("Will it float?", "It will sink", "Yes"),
+        ("Which king?", "Louis XIV", "Louis the Fifteenth"),
+        ("Which war?", "WWI", "the Second World War"),
+    ],
+)
+def test_other_values_are_not_the_same(question: str, a: str, b: str) -> None:
+    assert verdict(question, a, b).same is not True
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("$2x+y=3$", "-2x+3", True),
+        ("$4x+2y=6$", "2x+y=3", True),
+        ("$x - 2y + 2 = 0$", r"\frac{1}{2}x + 1", True),
+        ("$2x-y=3$", "-2x+3", None),
+        ("$x=3$", "$y=3$", None),
+        ("3", "4", None),
+    ],
+)
+def test_an_equation_may_be_multiplied_and_turned_around(a: str, b: str, same: bool | None) -> None:
+    assert same_equation(a, b) is same
+    assert same_equation(b, a) is same
+
+
+def test_several_formulas_are_compared_one_by_one() -> None:
+    circle, other, swapped = (
+        tuple(read_formula(f) for f in formulas)
+        for formulas in (("(-2,3)", "4"), ("(2,-3)", "4"), ("4", "(-2,3)"))
+    )
+    assert same_values(circle, circle) is True
+    assert same_values(circle, other) is False
+    assert same_values(circle, swapped) is None  # which is which is in the words
+
+
+def test_an_equation_of_several_letters_is_an_answer_as_a_whole() -> None:
+    asked = "Find an equation of the line."
+    assert extract_answer(asked, "$2x + y = 3$") == "2x + y = 3"
+    assert extract_answer("What is 12*12?", "12*12 = 144") == "144"
+
+
+def test_a_conclusion_in_the_middle_of_a_sentence_is_the_answer() -> None:
+    asked = "What are the prime factors of 90?"
+    said = "90 = 2 · 3² · 5, and so the list is {5, 3, 2}."
+    assert extract_answer(asked, said) == "{5, 3, 2}"
+
+
+_PERIODS = {"day": 1, "week": 7, "fortnight": 14}
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.sampled_from(sorted(_PERIODS)))
+def test_a_frequency_is_times_over_days(times: int, every: int, period: str) -> None:
+    read_ = parse_frequency(OFTEN, f"{times} times every {every} {period}s")
+    assert read_ == Frequency(Fraction(times, every * _PERIODS[period] * 86_400), "time")
+
+
+@given(st.integers(0, 5000), st.sampled_from(["m", "km", "mile", "foot", "yard", "inch"]))
+def test_a_quantity_is_the_same_as_itself_in_metres(value: int, unit: str) -> None:
+    quantity = parse_quantity(f"{value} {unit}")
+    assert quantity is not None
+    factors = {"m": "1", "km": "1000", "mile": "1609.344", "foot": "0.3048", "yard": "0.9144"}
+    metres = value * Fraction(factors.get(unit, "0.0254"))
+    in_metres = parse_quantity(f"{float(metres)!r} m")
+    assert in_metres is not None
+    if in_metres.value == metres:  # else it has too many decimals
+        assert same_quantity(quantity, in_metres, "How far is it?")
