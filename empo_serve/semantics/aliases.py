@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from empo_serve.semantics.normalize import without_accents
 from empo_serve.semantics.questions import words
+from empo_serve.semantics.synonyms import are_synonyms
 
 _PLACES = """
 germany|deutschland|allemagne|alemania|germania|alemanha|duitsland
@@ -267,6 +268,8 @@ def is_alias(question: str, a: str, b: str) -> bool:
     for table in (_NAMES, _CALENDAR):
         if one in table and other in table and table[one] & table[other]:
             return True
+    if are_synonyms(one, other):
+        return True
     if not _ELEMENT_QUESTION.search(question):
         return False
     return _element(a) == _element(b) is not None

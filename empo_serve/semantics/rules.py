@@ -35,6 +35,7 @@ from empo_serve.semantics.questions import (
 from empo_serve.semantics.reading import SHORT, Reading, read
 from empo_serve.semantics.slots import fills_slot
 from empo_serve.semantics.spellings import same_spelling
+from empo_serve.semantics.synonyms import load_synonyms
 
 _NOBODY = re.compile(
     r"(?:according to [^,]*, |there (?:was|is|were|are) )?(?:nobody|no[ -]one|none of them|none"
@@ -51,6 +52,7 @@ class RulesEquivalence:
 
     def load(self) -> None:
         self._math.load()
+        load_synonyms()
 
     def same(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Raises ScorerError where a comparison of mathematics came to no end."""
