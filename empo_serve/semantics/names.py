@@ -25,7 +25,7 @@ _KIND = (
 _GENERIC = re.compile(
     rf"^(?:\w+ ){{0,3}}{_KIND} (?:of|de|da|do|di|von) (?:the )?(?=\S)|^{_KIND} (?=\S)"
     r"|(?<=\S) (?:city|river|ocean|sea|desert|mountains?|island|cafe|restaurant|hotel|bar|inc|ltd"
-    r"|corp|corporation|company|language)$"
+    r"|corp|corporation|company|language|gas|metal|element)$"
 )
 _PLACE_QUESTION = re.compile(r"\b(?:where|city|town|capital|located|country|state)\b", re.I)
 # "South Korea" is not Korea, "New Mexico" not Mexico.
@@ -129,7 +129,7 @@ def only_name(question: str, text: str) -> str:
     """
     if len(text) > _MAX_LENGTH or _NOT_A_NAME.search(text):
         return ""
-    text = re.sub(r"\([^)]*\)", " ", text)
+    text = _without_place(question, re.sub(r"\([^)]*\)", " ", text))
     asked = question_words(question)
     runs = _runs(text)
     new = [run for run in runs if any(fold_word(w) not in asked for w in words(run[1]))]
@@ -175,17 +175,26 @@ def _runs(text: str) -> list[tuple[int, str, bool, bool]]:
     return found
 
 
+def bare_name(question: str, text: str) -> str:
+    """Normalised, without what only says where it is or what kind of thing: "Paris, France"."""
+    return " ".join(_bare(question, text))
+
+
 @lru_cache(maxsize=1024)
 def _bare(question: str, text: str) -> list[str]:
-    text = _HOUSE.sub("", re.sub(r"\s*\([^)]*\)$", "", text))
-    head, comma, place = text.partition(",")
-    asked = question_words(question)
-    if comma and place.split():
-        is_asked = all(fold_word(w) in asked for w in place.split())
-        is_place = bool(_PLACE_QUESTION.search(question)) and bool(_PLACE_AFTER.fullmatch(place))
-        if is_asked or is_place:
-            text = head
+    text = _without_place(question, _HOUSE.sub("", re.sub(r"\s*\([^)]*\)$", "", text)))
     return re.sub(r" jr$", "", _GENERIC.sub("", plain_spelling(normalize(text)))).split()
+
+
+def _without_place(question: str, text: str) -> str:
+    """ "Paris, France" -> "Paris", where a place is asked for or France is in the question."""
+    head, comma, place = text.partition(",")
+    if not comma or not place.split():
+        return text
+    asked = question_words(question)
+    is_asked = all(fold_word(w) in asked for w in place.split())
+    is_place = bool(_PLACE_QUESTION.search(question)) and bool(_PLACE_AFTER.fullmatch(place))
+    return head if is_asked or is_place else text
 
 
 _PLACE_AFTER = re.compile(r"\s+(?:in |an? |the )?[A-Z]\w*\.?(?: [A-Z]\w*)?\s*")

@@ -27,6 +27,7 @@ def normalize(text: str) -> str:
     text = re.sub(r"\s+", " ", text).strip()
     if looks_like_math(text):
         return re.sub(r"\s+|\\[,;!]|\\(?:left|right)(?![a-z])", "", text).strip("$.")
+    is_initial = bool(re.match(r"[aA]\.", text))
     text = without_accents(text.casefold())
     if not _SIGNS_MATTER.search(text):
         text = re.sub(r"[^\w\s'-]|(?<!\w)['-]|['-](?!\w)", " ", text)
@@ -34,7 +35,7 @@ def normalize(text: str) -> str:
     else:
         text = text.strip(" .,;:!?\"'`")
     text = re.sub(r"\s+", " ", text).strip()
-    return _ARTICLE.sub("", text)
+    return text if is_initial else _ARTICLE.sub("", text)
 
 
 _MATH = re.compile(

@@ -62,6 +62,12 @@ _DESCRIPTION = re.compile(
     r"(?P<name>[A-Z]\w+(?: [A-Z]\w+){0,3}), (?!.*(?:,|\b(?:and|or|y|et"
     r"|und)\b))[a-z]\w*(?: \S+){2,}$"
 )
+_WHEN = frozenset(words("when year years date day decade century long old"))
+# "... by Michelangelo between 1508 and 1512", "... in 1928 at the age of 25"
+_YEARS = re.compile(
+    r"(?<=\w)\s+(?:(?:around |about )?in \d{4}(?:\s+(?:at|in|on)\s[^,.]{1,40})?"
+    r"|(?:between|from) \d{4} (?:and|to) \d{4})$"
+)
 _PERIOD_QUESTION = re.compile(r"\b(?:which|what) (century|decade|millennium)\b", re.I)
 _NUMBER_QUESTION = re.compile(
     r"\bhow (?:many|much|far|long|old|tall|high|fast|big|heavy|wide|deep)\b|\bcalculate\b"
@@ -182,8 +188,8 @@ def _part(question: str, sentence: str) -> str:
             return value(_trim(left, asked))
     if len(words(text)) > _MAX_ECHO:
         text = _trim(text, asked)
-    if len(words(text)) <= _MAX_ECHO and not {"when", "year", "date", "day"} & asked:
-        text = re.sub(r"(?<=\w) in \d{4}$", "", text)
+    if len(words(text)) <= _MAX_ECHO and not _WHEN & asked:
+        text = _YEARS.sub("", text)
     if len(words(text)) <= _MAX_ECHO and not is_formula(text) and len(list_items(text)) < 3:
         text = without_echo(text, asked)
     starting = re.match(r"(?:es|ist|est|is|im|c['’]est)\s+(.+)$", text, re.I)
@@ -210,8 +216,8 @@ def _trim(text: str, asked: frozenset[str]) -> str:
         if kept.count("(") > kept.count(")"):
             kept = kept[: kept.rindex("(")]
         text = kept or text
-    if not asked & {"when", "year", "date", "day"}:
-        text = re.sub(r"(?<=\w)\s+in \d{4}$", "", text)
+    if not asked & _WHEN:
+        text = _YEARS.sub("", text)
     return text.strip()
 
 

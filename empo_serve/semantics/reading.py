@@ -20,7 +20,7 @@ from empo_serve.semantics.formulas import Formula, read_formula
 from empo_serve.semantics.frequency import Frequency, parse_frequency
 from empo_serve.semantics.gloss import without_gloss
 from empo_serve.semantics.lists import list_items
-from empo_serve.semantics.names import only_name
+from empo_serve.semantics.names import bare_name, only_name
 from empo_serve.semantics.normalize import looks_like_math, normalize
 from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity, restated
 from empo_serve.semantics.numerals import foreign_number
@@ -117,7 +117,8 @@ class Reading:
 
     @cached_property
     def is_name(self) -> bool:
-        return bool(self.name) and normalize(self.text) == normalize(self.name)
+        name = normalize(self.name)
+        return bool(name) and name in (normalize(self.text), bare_name(self.question, self.text))
 
     @cached_property
     def items(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ _RELATION = re.compile(
     r"|depois|e)\b|n['’]t\b",
     re.I,
 )
+_AND = re.compile(r"\b(\w+) and (\w+)\b")
 _FUNCTION_WORDS = frozenset(
     stem(w)
     for w in words(
@@ -47,7 +48,8 @@ def fills_slot(question: str, a: str, b: str) -> bool:
     num_words = len(words(long))
     if len(words(short)) > _MAX_SLOT or num_words > 20:
         return False
-    if _RELATION.search(f"{short} {long}"):
+    asked = {stem(w) for w in question_words(question)}
+    if _RELATION.search(_AND.sub(lambda both: _without_asked(both, asked), f"{short} {long}")):
         return False
     slot, said = _content(question, short), _content(question, long)
     if not slot or (slot != said[-len(slot) :] and slot != said[: len(slot)]):
@@ -56,6 +58,11 @@ def fills_slot(question: str, a: str, b: str) -> bool:
     if num_words < _MIN_SENTENCE and (extra or not _is_within(short, long)):
         return False
     return len(extra) <= 1 and not any(w in DISTINGUISHING or parse_quantity(w) for w in extra)
+
+
+def _without_asked(both: re.Match[str], asked: set[str]) -> str:
+    """Nothing for "blue and yellow" of a question about blue and yellow."""
+    return " " if {stem(both[1]), stem(both[2])} <= asked else both[0]
 
 
 def _is_within(short: str, long: str) -> bool:

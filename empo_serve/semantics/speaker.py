@@ -104,6 +104,15 @@ _THINKING = re.compile(
     r"|it seems( that)?)[,:]?\s+",
     re.I,
 )
+# "Many people think it is Sydney, but it is Canberra", "it's not Sydney, it's Canberra"
+_MISTAKEN = re.compile(
+    r"^(?:(?:\w+ ){0,2}(?:people|some|others|many|one|you)\b[^,;]*"
+    r"\b(?:think|thinks|thought|believes?|assumes?|says?|guess|expect)\b[^,;]*"
+    r"[,;] but\s+(?:actually |in fact )?"
+    r"|(?:i(?:['’]m| am) (?:sure|certain)(?: that)? )?(?:it|that)(?: is|['’]s)(?: not|n['’]t)"
+    r" [^,;]+[,;] (?:but )?)(?=(?:it|that)(?: is|['’]s)\b)",
+    re.I,
+)
 _CONTRAST = re.compile(
     r"[,;:]?\s+(?:but|yet|however|though|still|nevertheless|pero|aber|mais|mas|ma|maar|но)\b,?\s+"
     r"|[,，、]\s*(?:但是?|ですが|でも)",
@@ -163,6 +172,8 @@ def after_hedge(sentence: str) -> str:
 
 def _step(sentence: str) -> str:
     is_personal = is_refusal(sentence) or is_chatter(sentence) or bool(_THINKING.match(sentence))
+    if mistaken := _MISTAKEN.match(sentence):
+        return sentence[mistaken.end() :].strip()
     contrast = _CONTRAST.search(sentence)
     if contrast and sentence[contrast.end() :].strip():
         before = sentence[: contrast.start()]

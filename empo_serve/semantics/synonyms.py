@@ -29,7 +29,8 @@ def load_synonyms() -> None:
 
 def _find(noun: str) -> dict[int, bool]:
     table = _table()
-    return table.get(noun) or (table.get(noun[:-1], {}) if noun.endswith("s") else {})
+    spellings = (noun, noun.removesuffix("s"), noun.replace(" ", ""))
+    return next((table[x] for x in spellings if x in table), {})
 
 
 @lru_cache(maxsize=1)

@@ -83,6 +83,17 @@ def verdict(question: str, a: str, b: str) -> Verdict:
         ("Which queen?", "Queen Elizabeth II", "Elizabeth the Second"),
         ("Which war?", "WWII", "the Second World War"),
         ("What colour?", "gray", "grey"),
+        (
+            "Who painted it?",
+            "It was painted by Michelangelo between 1508 and 1512.",
+            "Michelangelo",
+        ),
+        ("Who discovered it?", "Fleming discovered it in 1928 at St Mary's.", "Alexander Fleming"),
+        ("In which city is it?", "It stands in Paris", "Paris, France"),
+        ("Who invented it?", "Alexander G. Bell", "A. G. Bell"),
+        ("Which gas is it?", "carbon dioxide gas", "carbon dioxide"),
+        ("What is the capital?", "Some think it is Sydney, but it is Canberra.", "Canberra"),
+        ("What is the capital?", "I'm sure it's not Canberra, it's Sydney", "Sydney"),
         ("What is it made of?", "centre fibre", "center fiber"),
     ],
 )
@@ -111,6 +122,8 @@ def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> Non
         ("Will it float?", "It will sink", "Yes"),
         ("Which king?", "Louis XIV", "Louis the Fifteenth"),
         ("Which war?", "WWI", "the Second World War"),
+        ("What is the capital?", "Some think it is Sydney, but it is Canberra.", "Sydney"),
+        ("In which city is it?", "It stands in Paris", "London, France"),
     ],
 )
 def test_other_values_are_not_the_same(question: str, a: str, b: str) -> None:
