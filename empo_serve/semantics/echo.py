@@ -24,6 +24,28 @@ _DEFINITE = re.compile(
     r"|ie|as)) )\w+"
 )
 _DEMONYM = re.compile(r"\w{2}(?:an|ans|ish|ese|ch|i|is|ic)$")
+# What "did he lose", he "lost". Not those that are other words too ("saw", "left").
+_PRESENT = {
+    past: present
+    for present, *pasts in map(
+        str.split,
+        (
+            "become became", "begin began begun", "break broke broken", "bring brought",
+            "build built", "buy bought", "catch caught", "choose chose chosen", "come came",
+            "do did done", "draw drew drawn", "drink drank drunk", "drive drove driven",
+            "eat ate eaten", "fight fought", "find found", "fly flew flown", "forget forgot",
+            "get got", "give gave given", "go went gone", "grow grew grown", "have had",
+            "hear heard", "hide hid hidden", "hold held", "keep kept", "know knew known",
+            "lead led", "lend lent", "lose lost", "make made", "meet met", "pay paid",
+            "ride rode ridden", "run ran", "say said", "sell sold", "send sent",
+            "sing sang sung", "sleep slept", "speak spoke spoken", "spend spent", "steal stole",
+            "swim swam swum", "take took taken", "teach taught", "tell told",
+            "think thought", "throw threw thrown", "wear wore worn", "win won",
+            "write wrote written",
+        ),
+    )
+    for past in pasts
+}  # fmt: skip
 _ROOT = 4  # letters that a land and its adjective share
 
 
@@ -72,6 +94,9 @@ def without_echo(text: str, asked: frozenset[str]) -> str:
             return text  # "No one came"
     elif known and known[0] and not known[-1]:
         start = known.index(False)
+        if tokens[start - 1].lower() in ("a", "an") and parse_quantity(tokens[start]) is None:
+            with_article = " ".join(tokens[start - 1 :])
+            start -= parse_quantity(with_article) is not None  # "a quarter"
         verb_is_known = any(_stem(w) in asked and w[:1].islower() for w in tokens[:start])
         tokens = tokens[start:] if verb_is_known else tokens
     return " ".join(tokens).rstrip(",;:")
@@ -104,4 +129,5 @@ def asked_stems(question: str) -> frozenset[str]:
 @lru_cache(maxsize=16384)
 def _stem(word: str) -> str:
     folded = fold_word(word)
+    folded = _PRESENT.get(folded, folded)
     return folded[:-2] if len(folded) > 4 and folded.endswith("ed") else folded

@@ -23,7 +23,23 @@ _BUILDER = re.compile(
 )
 _UNIONS = re.compile(r"\s*(?:\bor\b|\\cup|∪|\\text\s*\{\s*or\s*\})\s*")
 _IMPLICIT = re.compile(r"(?=.*(?:[a-z].*[-+].*[a-z]|\^))(?!.*[a-z]{2})[-+ \da-z^{}()]+")
+_EVERY_NUMBER = re.compile(
+    r"(?:all|every|any) (?:real numbers?|reals?|x)|(?:x ?(?:\\in|∈) ?)?\\?(?:mathbb ?\{?r\}?|ℝ)"
+    r"|\(-\\?(?:infty|infinity|∞), ?\+?\\?(?:infty|infinity|∞)\)"
+)
+_NO_SOLUTION = re.compile(
+    r"(?:there (?:is|are) )?no (?:real )?solutions?|(?:the )?empty set|\\?(?:emptyset|varnothing)|∅"
+    r"|\\?\{ ?\\?\}"
+)
 _VARIABLE = re.compile(r"[a-zA-Z]")
+
+
+def standard_set(text: str) -> str:
+    """All numbers or none, however it is said: "all real numbers", "no solution"."""
+    plain = text.strip(" .!$").removeprefix("\\").lower()
+    if _EVERY_NUMBER.fullmatch(plain):
+        return "(-\\infty,\\infty)"
+    return "\\emptyset" if _NO_SOLUTION.fullmatch(plain) else text
 
 
 def is_formula(text: str) -> bool:

@@ -7,6 +7,7 @@ ways ("1/2x", "sin 2xy", "f(x)") or is not known here is not read, and left to m
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +22,11 @@ from empo_serve.semantics.formula_values import (
     constant,
     divide,
     letter,
+    multiply,
     same_scalar,
     subtract,
 )
+from empo_serve.semantics.numbers import repeating_decimal
 
 _MAX_LENGTH = 300  # characters
 _SPELLINGS = (
@@ -39,6 +42,7 @@ _SPELLINGS = (
     (re.compile(r"\\div(?![a-zA-Z])|÷"), "/"),
     (re.compile(r"(\\\\)\s*\[\d+(?:pt|em|ex)\]"), r"\1"),
     (re.compile(r"\b(?:(?:square|cubic|sq\.?) )?units?\s*$"), " "),
+    (re.compile(r"\+\s*c\s*$"), "+ C"),  # the constant of an integral
     (re.compile(r"\\frac\s*(\d)\s*(\d)"), r"\\frac{\1}{\2}"),
     (re.compile(r"\\sqrt\s*(\d)"), r"\\sqrt{\1}"),
 )
@@ -61,6 +65,7 @@ class Formula:
 def read_formula(text: str) -> Formula:
     if len(text) > _MAX_LENGTH:
         return Formula(None)
+    text = repeating_decimal(text)
     for pattern, spelling in _SPELLINGS:
         text = pattern.sub(spelling, text)
     name = ""
@@ -79,11 +84,21 @@ def read_formula(text: str) -> Formula:
 
 def same_value(a: Formula, b: Formula) -> bool | None:
     """None where the values do not tell."""
-    if a.node is None or b.node is None or a.is_degrees != b.is_degrees:
+    if a.node is None or b.node is None:
         return None
+    if a.is_degrees != b.is_degrees:
+        return _same_angle(*((a, b) if a.is_degrees else (b, a)))
     if a.name and b.name and a.name != b.name:
         return None
     return _same(a.node, b.node)
+
+
+def _same_angle(degrees: Formula, other: Formula) -> bool | None:
+    """30 degrees are pi / 6. Another number may be meant as degrees too."""
+    if not isinstance(degrees.node, tuple) or not isinstance(other.node, tuple):
+        return None
+    radians = multiply(degrees.node, constant(math.pi / 180))
+    return same_scalar(radians, other.node) or None
 
 
 def same_values(a: Sequence[Formula], b: Sequence[Formula]) -> bool | None:

@@ -15,8 +15,8 @@ from empo_serve.semantics.opposites import stem
 from empo_serve.semantics.questions import words
 
 _AND_WORD = (
-    r"(?:and|or|plus|as well as|along with|together with|then|followed by|finally|lastly|und|sowie"
-    r"|et|ainsi que|así como|а также)"
+    r"(?:and|or|plus|as well as|along with|together with|then|followed by|finally|lastly|und"
+    r"|sowie|et|ainsi que|así como|а также)"
 )
 _AND = rf"(?:{_AND_WORD}|y|e|ed|en|и)"
 _SEPARATOR = re.compile(
@@ -41,6 +41,7 @@ _LEAD = re.compile(
     r"^(?:[^,;\n]*,\s+)?[^,;\n]*\b(?:are|were|is|include|includes|sind|waren|sont|son|sono)\s+"
     r"(?=[^,\n]+(?:,|\band\b|\bor\b|\bund\b|\bet\b|\by\b))"
 )
+_AND_SO_ON = re.compile(r",?\s+(?:etc\.?|and so on|and so forth|among others|et cetera)$", re.I)
 _HYPHENED = re.compile(r"\w(?:-\w){2,}")
 _PARENTHESES = re.compile(r"\s*\([^()]*\)")
 # Words around the items: "both", "you need", "made with"; "in the east"
@@ -73,6 +74,7 @@ def list_items(text: str, asked: frozenset[str] = frozenset()) -> tuple[str, ...
         text = text.replace("-", ", ")
     if text[:1] + text[-1:] in ("{}", "[]"):
         text = text[1:-1]
+    text = _AND_SO_ON.sub("", text)
     items: list[str] = []
     for part in _SEPARATOR.split(text):
         item = without_frame(_LABEL_AFTER.sub("", _LABEL.sub("", part.strip())), asked)

@@ -69,6 +69,12 @@ _RESTATED = re.compile(
     re.I,
 )
 _PART_QUESTION = re.compile(r"percent|%|\bper cent\b|\b(?:fraction|proportion|share)\b", re.I)
+_REPEATING = re.compile(
+    r"(?P<sign>-?)(?P<whole>\d{1,9})\.(?P<fixed>\d{0,6}?)"
+    r"(?:(?P<period>\d{1,6}?)(?P=period)+ ?(?:\.\.\.|…|\\[lc]?dots)"
+    r"|\\overline\{(?P<over>\d{1,9})\})"
+)
+_SIGNS = (("{,}", ","), ("⁄", "/"), ("−", "-"), ("–", "-"), ("\\$", "$"))
 _UNIT_WORD = re.compile(r"[^\W\d]+|[$€£¢]|°[cf]?")
 _EXTENTS = ("long", "high", "tall", "wide", "deep", "away", "old", "far", "thick")
 _MAX_LENGTH = 120
@@ -89,7 +95,7 @@ def parse_quantity(text: str) -> Quantity | None:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Quantity | None:
-    text = _plain(text)
+    text = _plain(repeating_decimal(text))
     if not text:
         return None
     if (single := _A_UNIT.match(text)) and singular(single[1]) in {*COUNTS, *UNITS}:
@@ -125,6 +131,17 @@ def _parse(text: str) -> Quantity | None:
     if named is None:
         return None
     return Quantity(value, unit or named)
+
+
+def repeating_decimal(text: str) -> str:
+    """ "0.333..." and "0.\\overline{3}" are "1/3"; any other text stays as it is."""
+    found = _REPEATING.fullmatch(text.strip(" $"))
+    if not found:
+        return text
+    whole, fixed, period = found["whole"], found["fixed"] or "", found["period"] or found["over"]
+    nines = (10 ** len(period) - 1) * 10 ** len(fixed)
+    value = int(whole + fixed) / Fraction(10 ** len(fixed)) + Fraction(int(period), nines)
+    return f"{found['sign']}{value}"
 
 
 def restated(text: str, question: str) -> Quantity | None:
@@ -229,7 +246,8 @@ def _plain(text: str) -> str:
     text = re.sub(r"(?<=\d)k(?=$|\s)", " thousand", text).lower().strip()
     text = _HOURS.sub(lambda f: f"{f[1]} hours {f[2] or f[3]} minutes", text)
     text = _FEET.sub(r"\1 feet \2 inches", text)
-    text = text.replace("⁄", "/").replace("−", "-").replace("–", "-").replace("\\$", "$")
+    for written, plain in _SIGNS:
+        text = text.replace(written, plain)
     text = re.sub(r"\\(?:text|mathrm)\{([^{}]*)\}", r" \1", text).replace("\\%", "%")
     text = _BELOW_ZERO.sub(_signed, text.rstrip(" .!"))
     text = re.sub(

@@ -92,7 +92,10 @@ _EITHER = re.compile(r"(?P<one>.+?)\s+(?:or|oder|ou|o)\s+(?P<other>.+)")
 def answer_in_prose(question: str, text: str) -> str:
     """The part of `text` that answers, or "" when every sentence refuses, chats or breaks off."""
     if is_yes_no(question):
-        said = [polarity(question, s) for s in split_sentences(text) if not is_refusal(s)]
+        # "It is impossible" refuses no question about what is possible.
+        is_answer = bool(re.search(r"\bpossible\b", question, re.I))
+        sentences = [s for s in split_sentences(text) if is_answer or not is_refusal(s)]
+        said = [polarity(question, s) for s in sentences]
         if any(said_yes is not None for said_yes in said):
             return "Yes" if next(s for s in said if s is not None) else "No"
     emphasis: list[str] = [a or b for a, b in _EMPHASIS.findall(text)]
@@ -147,7 +150,9 @@ def _one_of_equals(text: str) -> str:
 
 def _part(question: str, sentence: str) -> str:
     """The answering part of one sentence."""
-    text = re.sub(r"(?<!\b[A-Z])[.!]+$", "", sentence.strip())
+    text = sentence.strip()
+    if not re.search(r"\d(?:\.\.\.|…)$", text):  # "0.333..." goes on
+        text = re.sub(r"(?<!\b[A-Z])[.!]+$", "", text)
     text = re.sub(r"\s*\((?:sorry|i think|i believe|probably)[^)]*\)$", "", text, flags=re.I)
     conclusion = re.split(
         r"(?:[,;]\s+(?:and\s+)?|\s+and\s+)(?:so(?! (?:that|on|forth|much|many)\b)|therefore|thus"

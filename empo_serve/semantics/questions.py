@@ -52,7 +52,8 @@ _OPEN = re.compile(
     r"|\bwhat (?:do|does|did|should|had|has|have)\b.*\b(?:do|mean|decided?|done|teach)\b"
     r"|\bdifferences?\b(?=.* between\b)|\bdiffer\b|\bexplain\b|\bdescribe\b"
     r"|\bthe (?:moral|main idea|message|lesson|purpose|reason|point)\b"
-    r"|\bwho\b.*\b(?:whom|whose|what|which)\b|^\W*what (?:is|are) (?:an? )?[a-z]+(?: [a-z]+)?\s*\?",
+    r"|\bwho\b.*\b(?:whom|whose|what|which)\b"
+    r"|^\W*what (?:is|are) (?!the |his |her |its |their |your )(?:an? )?[a-z]+(?: [a-z]+)?\s*\?",
     re.I | re.S,
 )
 _WHO = re.compile(r"\bwho(?:m|se)?\b", re.I)

@@ -14,7 +14,7 @@ from empo_serve.semantics.dates import (
     years_in_digits,
 )
 from empo_serve.semantics.echo import asked_stems
-from empo_serve.semantics.equations import numbers
+from empo_serve.semantics.equations import numbers, standard_set
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.formulas import Formula, read_formula
 from empo_serve.semantics.frequency import Frequency, parse_frequency
@@ -42,12 +42,14 @@ _NONE = re.compile(
     re.I,
 )
 _BETWEEN_DOLLARS = re.compile(r"\$([^$]+)\$")
+_RATIO_QUESTION = re.compile(r"\b(?:ratio|odds|proportion|(?P<score>score|result|outcome))\b", re.I)
+_RATIO = re.compile(r"\W*(\d{1,6})\s*(?:to|:|-|–|/|\\colon)\s*(\d{1,6})\W*", re.I)
 _WHO = frozenset(words("he she him her they them"))
 _STOP = frozenset(
     words(
         "the a an is are was were be been it its this that there they he she him his her of"
         " in on at to"
-        " for by as and so do does did has have had i you"
+        " for by through via using as and so do does did has have had i you"
     )
 )
 
@@ -59,7 +61,7 @@ class Reading:
         self.question = question
         text = extract_answer(question, answer)
         self.text = text if is_open(question) else without_gloss(text)
-        self.key = normalize(self.text)
+        self.key = normalize(standard_set(self.text))
 
     @cached_property
     def quantity(self) -> Quantity | None:
@@ -97,6 +99,16 @@ class Reading:
     @cached_property
     def period(self) -> tuple[int, int] | None:
         return parse_period(self.text)
+
+    @cached_property
+    def ratio(self) -> Fraction | tuple[int, int] | None:
+        """ "3 to 4" of a ratio; of a score the two numbers, as 2:1 is not 4:2."""
+        asked = _RATIO_QUESTION.search(self.question[-2000:])
+        said = _RATIO.fullmatch(self.text) if asked else None
+        if not asked or not said or not int(said[2]):
+            return None
+        two = int(said[1]), int(said[2])
+        return two if asked["score"] else Fraction(*two)
 
     @cached_property
     def frequency(self) -> Frequency | None:

@@ -101,6 +101,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
             return Verdict(same_decade(a.decade, b.decade), "date_time")
         if a.period is not None and b.period is not None:
             return Verdict(a.period == b.period, "date_time")
+    if a.ratio is not None and b.ratio is not None:
+        return Verdict(a.ratio == b.ratio, "ratio")
     frequencies = a.frequency, b.frequency
     if None not in frequencies and len({f.dimension for f in frequencies if f}) == 1:
         return Verdict(a.frequency == b.frequency, "frequency")

@@ -14,8 +14,8 @@ _YES = (
     "|是的?|对的?|没错|はい|そう(?:です|だ)?|うん|ええ"
 )
 _NO = (
-    "no|nope|nah|not at all|by no means|no way|don['’]t|false|incorrect|wrong|never|non|nein|não"
-    "|нет|不是?的?|不对|否|没有|いいえ|いや|違います|違う"
+    "no|nope|nah|not at all|not yet|by no means|no way|don['’]t|false|incorrect|wrong|never|non"
+    "|nein|não|нет|不是?的?|不对|否|没有|いいえ|いや|違います|違う"
 )
 _LEADING = re.compile(
     rf"^\W*(?:(?:absolutely|definitely|certainly|of course)\s+(?P<not>not)\b|(?P<no>{_NO})"
@@ -24,6 +24,7 @@ _LEADING = re.compile(
     r"|^\W*(?P<agreed>sure|naturally|of course|by all means)(?=,\s)",
     re.I,
 )
+_LETTER = re.compile(r"\W*([TFYNtfyn])\W*")
 # Negation in the languages whose questions `is_yes_no` knows.
 _FOREIGN_NO = re.compile(
     r"\b(?:nicht|kein\w*|niet|geen|no|nunca|pas|jamais|não|nunca|non|mai|ne|не|нет)\b|ません|ない|不",
@@ -45,6 +46,19 @@ _FALSITY = re.compile(
 _NOT_FALSE = re.compile(
     r"\b(?:that|this|it|the statement|the claim)(?:['’]s not| is not| isn['’]t)"
     r" (?:false|incorrect|untrue|wrong)\b",
+    re.I,
+)
+_NOT_THIS = re.compile(r",\s+(?:and |but )?not (?:an? |the )?([\w.]*\w)\W*$", re.I)
+_ANYBODY = re.compile(r"\bany(?:one|body)\b", re.I)
+_WHO_DID = re.compile(
+    r"(?:so far,? |to date,? |yet |up to now,? )?(?:(?P<nobody>nobody|no[ -]one|none)"
+    r"|(?P<somebody>somebody|someone))\b(?!.*\b(?:but|except|other)\b)",
+    re.I,
+)
+_ADVICE_ASKED = re.compile(r"\s*(?:should|may|must|can|could|is it (?:ok|okay|wise|safe))\b", re.I)
+_ADVICE = re.compile(
+    r"(?:(?:it|that|this)(?: is|['’]s| would be) )?(?P<not>not |n['’]t )?(?:really |generally )?"
+    r"(?:recommended|advisable|advised|allowed|permitted|a good idea|wise)\W*",
     re.I,
 )
 _TRUE = re.compile(
@@ -81,7 +95,8 @@ _BELONGS = frozenset(
     for w in words(
         "count counts counted belong belongs class classed classified classify classifies consider"
         " considered regard regarded qualify qualifies rank ranked treat treated fall falls among"
-        " kind type sort form member example able possible really actually still also indeed"
+        " located situated found lie lies based kind type sort form member example able possible"
+        " really actually still also indeed"
     )
 )
 # "He can do that": the verb of the question is meant.
@@ -128,6 +143,8 @@ def polarity(question: str, answer: str) -> bool | None:
     statements that imply the answer through other words.
     """
     text = answer.strip()[:2000]
+    if letter := _LETTER.fullmatch(text):
+        return letter[1] in "TtYy"
     if leading := _LEADING.match(text):
         return bool(leading["yes"] or leading["agreed"])
     # "It is false" says no, but to "Is it false that ...?" it says yes.
@@ -136,6 +153,12 @@ def polarity(question: str, answer: str) -> bool | None:
         return not asks_falsity
     if _FALSE.search(text):
         return asks_falsity
+    if (denied := _NOT_THIS.search(text)) and fold(denied[1]) in question_words(question):
+        return bool(_NEGATION.search(question))  # "They are mammals, not birds"
+    if _ANYBODY.search(question) and (who := _WHO_DID.match(text)):
+        return bool(who["somebody"])
+    if _ADVICE_ASKED.match(question) and (advice := _ADVICE.fullmatch(text)):
+        return not advice["not"]
     before, *conclusions = _CONCLUSION.split(text)
     if conclusions and (concluded := polarity(question, conclusions[-1])) is not None:
         return concluded

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.extract import extract_answer
-from empo_serve.semantics.formulas import read_formula, same_equation, same_values
+from empo_serve.semantics.formulas import read_formula, same_equation, same_value, same_values
 from empo_serve.semantics.frequency import Frequency, parse_frequency
 from empo_serve.semantics.numbers import parse_quantity, same_quantity
 from empo_serve.semantics.reading import read
@@ -79,6 +79,22 @@ def verdict(question: str, a: str, b: str) -> Verdict:
         ("Is the earth flat?", "That's a myth", "No"),
         ("Is it safe to eat?", "It is safe", "Yes"),
         ("Will it float?", "It will sink", "No"),
+        ("True or false: it boils.", "T", "True"),
+        ("Is it valid? Answer yes or no.", "N", "no"),
+        ("Has anyone walked on Mars?", "Not yet", "So far no one has"),
+        ("Are bats birds?", "They're mammals, not birds", "No"),
+        ("Does 2+2 equal 5?", "2+2 equals 4, not 5", "No"),
+        ("Should you drink seawater?", "It is not recommended", "No"),
+        ("Is it possible to divide by zero?", "It is impossible", "No"),
+        ("Is Paris in France?", "It is located in France", "Yes"),
+        ("Name noble gases.", "argon, helium, neon, etc.", "helium, neon, argon"),
+        ("What are the ingredients?", "flour, two eggs and milk", "milk, flour, 2 eggs"),
+        ("How do plants make food?", "by photosynthesis", "Through photosynthesis"),
+        ("What did the boy lose?", "his keys", "The boy lost his keys."),
+        ("Solve it.", "all real numbers", r"\mathbb{R}"),
+        ("Solve it.", "There is no real solution.", r"\emptyset"),
+        ("What is the ratio?", "6:8", "3 to 4"),
+        ("What was the score?", "2-1", "2:1"),
         ("Which king?", "Louis XIV", "Louis the Fourteenth"),
         ("Which queen?", "Queen Elizabeth II", "Elizabeth the Second"),
         ("Which war?", "WWII", "the Second World War"),
@@ -120,6 +136,10 @@ def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> Non
         (EGYPT, "A", "Africa"),
         ("True or false: the sun is a star.", "This is false", "True"),
         ("Will it float?", "It will sink", "Yes"),
+        ("Has anyone walked on Mars?", "Somebody has", "No"),
+        ("Are bats birds?", "They're birds, not mammals", "No"),
+        ("What was the score?", "2-1", "4-2"),
+        ("What did the boy lose?", "his keys", "The boy lost his phone."),
         ("Which king?", "Louis XIV", "Louis the Fifteenth"),
         ("Which war?", "WWI", "the Second World War"),
         ("What is the capital?", "Some think it is Sydney, but it is Canberra.", "Sydney"),
@@ -154,6 +174,23 @@ def test_several_formulas_are_compared_one_by_one() -> None:
     assert same_values(circle, circle) is True
     assert same_values(circle, other) is False
     assert same_values(circle, swapped) is None  # which is which is in the words
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("0.333...", r"\frac13", True),
+        (r"0.1\overline{6}", r"\frac16", True),
+        ("0.333", r"\frac13", False),
+        (r"30^\circ", r"\frac{\pi}{6}", True),
+        (r"30^\circ", "30", None),  # may be degrees as well
+        ("x^2 + C", "x^2 + c", True),
+        ("x^2 + C", "x^2", False),
+    ],
+)
+def test_numbers_that_are_written_in_other_ways(a: str, b: str, same: bool | None) -> None:
+    assert same_value(read_formula(a), read_formula(b)) is same
+    assert same_value(read_formula(b), read_formula(a)) is same
 
 
 def test_an_equation_of_several_letters_is_an_answer_as_a_whole() -> None:
