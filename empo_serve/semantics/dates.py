@@ -39,7 +39,8 @@ _CLOCK = re.compile(
     r"\b(?P<hour>\d{1,2})(?:[:.]| ?h ?)(?P<minute>\d{2})(?!\d)|\b(?P<bare>\d{1,2})(?= ?[ap]\.?m\b)"
     r"|\b(?P<amount>half|quarter|\w+(?:-\w+)?)(?: minutes?)? (?P<side>past|after|to|before)"
     rf" (?P<of>{_HOUR_WORDS}|{_NAMED_HOUR}|\d{{1,2}})\b"
-    r"|\b(?P<exact>\w+) o['’]?clock\b"
+    r"|\b(?P<exact>\w+) (?:o['’]?clock\b|(?=in the (?:morning|evening|afternoon)\b|at night\b))"
+    r"|\b(?P<hours>\d{1,2}) ?h(?!\w)"
     rf"|\b(?P<spoken>{_HOUR_WORDS}) (?P<past>{_MINUTE_WORDS})\b"
     rf"|\b(?P<named>{_NAMED_HOUR})\b",
     re.I,
@@ -48,7 +49,11 @@ _TENS = ("twent", "thirt", "fort", "fift", "sixt", "sevent", "eight", "ninet")
 _DECADE = re.compile(
     rf"\b(?P<century>\d{{2}})?(?P<decade>\d)0['’]?s\b|\b(?P<word>(?:{'|'.join(_TENS)})ies)\b", re.I
 )
-_SPAN = re.compile(r"\b(?:from|between)\s+(\d{4})\s+(?:to|and|until|through)\s+(\d{4})\b", re.I)
+_SPAN = re.compile(
+    r"\b(?:from|between)\s+(\d{4})\s+(?:to|and|until|through)\s+(\d{4})\b"
+    r"|\b(\d{4})\s*[-–]\s*(\d{4})\b",
+    re.I,
+)
 _CENTURY = re.compile(
     r"\b(?P<number>\d{1,2}(?:st|nd|rd|th)|[a-z]+(?:-[a-z]+)?) century\b"
     r"|\b(?P<hundreds>\d\d)00['’]?s\b",
@@ -108,7 +113,9 @@ def parse_time(text: str) -> int | None:
     elif clock["named"]:
         minutes = _NAMED_HOURS[clock["named"].lower()] * 60
     else:
-        minutes = int(clock["hour"] or clock["bare"]) * 60 + int(clock["minute"] or 0)
+        minutes = int(clock["hour"] or clock["bare"] or clock["hours"]) * 60 + int(
+            clock["minute"] or 0
+        )
     is_small_hour = minutes < 6 * 60 and "at night" in text.lower()  # "two at night"
     if _AFTERNOON.search(text) and minutes < 12 * 60 and not is_small_hour:
         minutes += 12 * 60
@@ -132,7 +139,7 @@ def parse_decade(text: str) -> tuple[int | None, int] | None:
 def parse_period(text: str) -> tuple[int, int] | None:
     """(first year, last year) of the only decade, century or span of years in `text`."""
     text = text[:300]
-    spans = [(int(span[1]), int(span[2])) for span in _SPAN.finditer(text)]
+    spans = [(int(span[1] or span[3]), int(span[2] or span[4])) for span in _SPAN.finditer(text)]
     for century in _CENTURY.finditer(text):
         hundred = _hundreds(century)
         if hundred is not None:

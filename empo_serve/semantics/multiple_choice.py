@@ -24,7 +24,7 @@ def chosen_label(answer: str, options: Mapping[str, str]) -> str:
         rf"^\(({either})\)|^({either})[).:](?=\s)",
         rf"\b(?i:option|choice|answer|letter)(?: is)?:? *\(?({either})\)?(?![\w'])",
         rf"\(({either})\)",
-        rf"(?:\bso|\bpick|\bchoose|\bselect|\bis)\s+\(?([{labels}])\)?(?=[\s.,;!]|$)",
+        rf"(?:\bso|\bpick|\bchoose|\bselect|\bis|\bbe)\s+\(?([{labels}])\)?(?=[\s.,;!]|$)",
         rf"\b(?:so|hence|thus|therefore|take|pick|choose|select|with)\s+\(?({either})\)?(?=[\s.,;!)]*$)",
         rf"^([{labels}])(?=[,;]|\s*[-–—])",
     ):

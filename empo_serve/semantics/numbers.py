@@ -74,6 +74,10 @@ _REPEATING = re.compile(
     r"(?:(?P<period>\d{1,6}?)(?P=period)+ ?(?:\.\.\.|…|\\[lc]?dots)"
     r"|\\overline\{(?P<over>\d{1,9})\})"
 )
+_BEFORE_CHRIST = re.compile(r"\bB\.?C\b")
+_ERAS = {"bc": "bc", "bce": "bc", "b.c": "bc", "b.c.e": "bc", "ad": "", "ce": "", "a.d": ""}
+_SHORT_SCALES = {"k": "thousand", "K": "thousand", "M": "million", "bn": "billion"}
+_SHORT_SCALE = re.compile(r"(?<=\d)(?:k|M|bn)(?=$|\s)|(?<=[$€£]\d)K(?=$|\s)")
 _SIGNS = (("{,}", ","), ("⁄", "/"), ("−", "-"), ("–", "-"), ("\\$", "$"))
 _UNIT_WORD = re.compile(r"[^\W\d]+|[$€£¢]|°[cf]?")
 _EXTENTS = ("long", "high", "tall", "wide", "deep", "away", "old", "far", "thick")
@@ -202,6 +206,8 @@ def _with_unit(digits: str, text: str) -> Quantity | None:
 def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
     """Equal as quantities? None when their units cannot be compared."""
     a, b = _counted(a, question), _counted(b, question)
+    if "bc" in (a.unit, b.unit) and a.unit != b.unit and not _BEFORE_CHRIST.search(question):
+        return False
     if {a.unit, b.unit} == {"pound", "£"}:
         return a.value == b.value
     if a.unit == b.unit:
@@ -243,7 +249,7 @@ def _counted(quantity: Quantity, question: str) -> Quantity:
 
 def _plain(text: str) -> str:
     text = unicodedata.normalize("NFKC", text)
-    text = re.sub(r"(?<=\d)k(?=$|\s)", " thousand", text).lower().strip()
+    text = _SHORT_SCALE.sub(lambda found: f" {_SHORT_SCALES[found[0]]}", text).lower().strip()
     text = _HOURS.sub(lambda f: f"{f[1]} hours {f[2] or f[3]} minutes", text)
     text = _FEET.sub(r"\1 feet \2 inches", text)
     for written, plain in _SIGNS:
@@ -301,11 +307,8 @@ def _spoken(text: str) -> tuple[Fraction, str] | None:
             current = (current or Fraction(1)) * 100
         elif token in _SCALES:
             total, current = total + (current or Fraction(1)) * _SCALES[token], Fraction(0)
-        elif token == "and" and used and following in ("a", "one") and tokens[i + 2 : i + 3]:
-            part = tokens[i + 2]
-            if part not in _PARTS:
-                break
-            current += Fraction(1, _PARTS[part])
+        elif token == "and" and used and tokens[i + 2 : i + 3] and _is_part(*tokens[i + 1 : i + 3]):
+            current += Fraction(_SMALL.get(following, 1), _PARTS[tokens[i + 2]])
             rest = tokens[i + 3 :]
             return sign * (total + current), " ".join(rest)
         elif (token == "and" and used and following in _SMALL and (total or current >= 100)) or (
@@ -318,6 +321,11 @@ def _spoken(text: str) -> tuple[Fraction, str] | None:
     if not used or tokens[:used] in (["a"], ["an"]):
         return None
     return sign * (total + current), " ".join(tokens[used:])
+
+
+def _is_part(count: str, part: str) -> bool:
+    """ "a half", "three quarters" """
+    return part in _PARTS and (count == "a" or 0 < _SMALL.get(count, 0) < _PARTS[part])
 
 
 def _unit_name(rest: str) -> str | None:
@@ -333,6 +341,8 @@ def _unit_name(rest: str) -> str | None:
     rest = rest.replace("° ", "°")
     if rest in UNITS:
         return rest
+    if rest in _ERAS:
+        return _ERAS[rest]
     names = rest.split()
     if len(names) > 2 or not all(_UNIT_WORD.fullmatch(name) for name in names):
         return None

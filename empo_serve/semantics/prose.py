@@ -81,6 +81,9 @@ _WHO = re.compile(
     r"\b(?i:who|whom|which of|which one|wer|qui|qui[eé]n)\b"
     r"(?!['’]?s?(?: is| was| are| were)? [A-Z])"
 )
+_COMPARED = re.compile(
+    r"(?P<one>\S+(?: \w+)?) (?:is|are|was|were) (?:(?:more|less) )?(?P<how>\w+) than [^,]+", re.I
+)
 _POINTED = re.compile(
     r"(?:the|that|those) (?P<only>only )?(?:one|ones|person|people|\w+ (?:who|that|which))\b", re.I
 )
@@ -175,6 +178,9 @@ def _part(question: str, sentence: str) -> str:
             return str(named[0])
     if (solved := solutions(text)) is not None:
         return solved
+    compared = _COMPARED.fullmatch(text)
+    if compared and fold_word(compared["how"]) in asked and is_echo(compared["one"], asked):
+        return compared["one"]  # "7 is larger than 3"
     picks_name = bool(_WHO.search(question))
     for copula in _COPULA.finditer(f" {text}", 1):
         left, right = f" {text}"[: copula.start()].strip(), f" {text}"[copula.end() :].strip()

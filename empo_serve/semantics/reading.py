@@ -44,6 +44,8 @@ _NONE = re.compile(
 _BETWEEN_DOLLARS = re.compile(r"\$([^$]+)\$")
 _RATIO_QUESTION = re.compile(r"\b(?:ratio|odds|proportion|(?P<score>score|result|outcome))\b", re.I)
 _RATIO = re.compile(r"\W*(\d{1,6})\s*(?:to|:|-|–|/|\\colon)\s*(\d{1,6})\W*", re.I)
+_HOW_LONG = re.compile(r"\bhow (?:long|many years|many hours)\b", re.I)
+_CLOCK_TIME = re.compile(r"^(\d{1,2}):(\d\d)$")
 _WHO = frozenset(words("he she him her they them"))
 _STOP = frozenset(
     words(
@@ -69,6 +71,10 @@ class Reading:
         if _NONE.fullmatch(self.text) and asks_how_many(self.question):
             return Quantity(Fraction(0), "")
         text = years_in_digits(self.text) if asks_when(self.question) else self.text
+        if _HOW_LONG.search(self.question):
+            text = _CLOCK_TIME.sub(r"\1 hours \2 minutes", text)
+            if (span := parse_period(text)) is not None:
+                return Quantity(Fraction(span[1] - span[0]), "year")
         whole = parse_quantity(text)
         if whole or (looks_like_math(self.text) and not _is_wordy(self.text)):
             return whole
