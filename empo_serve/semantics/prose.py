@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from empo_serve.semantics.aliases import is_calendar_name
 from empo_serve.semantics.echo import (
@@ -87,6 +88,7 @@ _COMPARED = re.compile(
 _POINTED = re.compile(
     r"(?:the|that|those) (?P<only>only )?(?:one|ones|person|people|\w+ (?:who|that|which))\b", re.I
 )
+_MAX_COPULAS = 20  # a sentence with more of them is none
 _MAX_ECHO = 14  # words
 _CONTRACTED = re.compile(r"^(it|that|this|he|she|they|these|those)['’](?:s|re)\s+", re.I)
 _EITHER = re.compile(r"(?P<one>.+?)\s+(?:or|oder|ou|o)\s+(?P<other>.+)")
@@ -182,7 +184,7 @@ def _part(question: str, sentence: str) -> str:
     if compared and fold_word(compared["how"]) in asked and is_echo(compared["one"], asked):
         return compared["one"]  # "7 is larger than 3"
     picks_name = bool(_WHO.search(question))
-    for copula in _COPULA.finditer(f" {text}", 1):
+    for copula in islice(_COPULA.finditer(f" {text}", 1), _MAX_COPULAS):
         left, right = f" {text}"[: copula.start()].strip(), f" {text}"[copula.end() :].strip()
         if not right:
             continue

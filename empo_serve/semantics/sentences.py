@@ -24,6 +24,8 @@ _COMPLETE = re.compile(
     r"\d in$|\b(?:half|third|quarter|all|part|some|most|none|both|\w+ths?) of (?:it|you|we)$", re.I
 )
 
+_LOOK_BACK = 20  # characters: longer than any abbreviation
+
 
 def split_sentences(text: str) -> list[str]:
     """Sentences and lines of `text`, stripped, in order."""
@@ -32,11 +34,12 @@ def split_sentences(text: str) -> list[str]:
     for end in _END.finditer(text):
         piece = text[start : end.end()]
         is_break = "\n" in end[0]
-        if not is_break and end[0].startswith(".") and _ABBREVIATION.search(piece.rstrip()):
+        last = piece[-_LOOK_BACK:]  # of "i.e. i.e. ..." the piece grows and grows
+        if not is_break and end[0].startswith(".") and _ABBREVIATION.search(last.rstrip()):
             continue
         if (
             not is_break
-            and re.search(r"\b\d{1,2}\.$", piece)
+            and re.search(r"\b\d{1,2}\.$", last)
             and _ORDINAL_DOT.match(text, end.end())
         ):
             continue
