@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
+from fractions import Fraction
 
 from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.opposites import (
@@ -71,8 +72,9 @@ _CONSEQUENCE = re.compile(r"(?<=\w{3}), so (?!that\b).*$", re.S)
 _FACTORS = {
     "double": "2", "doubles": "2", "doubled": "2", "doubling": "2", "twice": "2", "triple": "3",
     "triples": "3", "thrice": "3", "half": "0.5", "halve": "0.5", "halves": "0.5",
-    "halved": "0.5", "halving": "0.5",
+    "halved": "0.5", "halving": "0.5", "quarter": "0.25",
 }  # fmt: skip
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?(?:%|per ?cent\b)", re.I)
 _SAME_WORDS = 0.6  # share of common content words from which only their order can differ
 _EQUAL_FRAME = 0.5  # share of equal words from which two sentences are one with words replaced
 
@@ -86,13 +88,15 @@ def conflict(question: str, a: str, b: str) -> str | None:
         a, b = _CONSEQUENCE.sub("", a), _CONSEQUENCE.sub("", b)
     a, b = without_turned(a), without_turned(b)
     tokens_a, tokens_b = words(a.lower()), words(b.lower())
-    if _numbers(tokens_a) != _numbers(tokens_b):
+    if _numbers(a) != _numbers(b):
         return "number"
     if _negations_differ(a, b):
         return "negation"
     names_a, names_b = _names(a, b, question), _names(b, a, question)
     if (names_a - names_b and names_b - names_a) or _answers_differ(question, a, b):
         return "name"
+    if _turned_comparison(a, b):
+        return None
     if contradict(_without_condition(question, a), _without_condition(question, b)):
         return "opposite"
     if _roles_differ(question, a, b) or _reversed(a, b):
@@ -177,7 +181,24 @@ def _without_condition(question: str, text: str) -> str:
     return text
 
 
-def _numbers(tokens: Sequence[str]) -> list[str]:
+def _turned_comparison(a: str, b: str) -> bool:
+    """ "Sound is slower than light" and "light is faster than sound"."""
+    one, other = a.lower().partition(" than "), b.lower().partition(" than ")
+    if not one[1] or not other[1]:
+        return False
+    sides = [
+        [{stem(w) for w in words(part)} - _FUNCTION_WORDS for part in (text[0], text[2])]
+        for text in (one, other)
+    ]
+    is_turned_around = sides[0][0] & sides[1][1] and sides[0][1] & sides[1][0]
+    degrees = [marks(words(text[0])[-1]) if words(text[0]) else set() for text in (one, other)]
+    opposite = {(line, 1 - side) for line, side in degrees[1]}
+    return bool(is_turned_around and degrees[0] & opposite)
+
+
+def _numbers(text: str) -> list[str]:
+    percents = [str(Fraction(p) / 100) for p in _PERCENT.findall(text)]
+    tokens = words(_PERCENT.sub(" ", text).lower())
     # "one" and "the two" are mostly pronouns, "first" and "second" mostly steps.
     counted = [
         _FACTORS.get(token, token)
@@ -185,7 +206,7 @@ def _numbers(tokens: Sequence[str]) -> list[str]:
         if token not in ("one", "first", "second") and (before, token) != ("the", "two")
     ]
     quantities = [parse_quantity(token) for token in counted]
-    return sorted(str(q.value) for q in quantities if q)
+    return sorted(percents + [str(q.value) for q in quantities if q])
 
 
 def _names(text: str, beside: str, question: str) -> frozenset[str]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from empo_serve.semantics.dates import parse_time
 from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.questions import fold_word, question_words, words
+from empo_serve.semantics.units import UNITS, singular
 
 EMPTY_SUBJECT = frozenset(
     words(
@@ -103,10 +104,12 @@ def without_echo(text: str, asked: frozenset[str]) -> str:
 
 
 def _is_kept(tokens: list[str]) -> bool:
-    """Does the last word belong to a name that the question has in part, or to its numbers?"""
+    """Does the last word belong to a name that the question has in part, or to a number?"""
     before, last = tokens[-2:]
     is_name = before[:1].isupper() and last[:1].isupper() and not before.endswith(",")
-    return is_name or last.strip(".,").isdecimal()
+    is_unit = before[-1:].isdecimal() and singular(last.strip(".,").lower()) in UNITS
+    is_counted = before.islower() and parse_quantity(before) is not None  # "has nine zeros"
+    return is_name or is_unit or is_counted or last.strip(".,").isdecimal()
 
 
 def new_words(text: str, asked: frozenset[str]) -> list[str]:

@@ -10,7 +10,9 @@ from empo_serve.semantics.numbers import parse_quantity
 EQUATION = re.compile(r"(?<![<>=!:])=(?![=>])")
 _ASSIGNMENT = re.compile(r"\b([A-Za-z])\s*=\s*")
 _ONE_ASSIGNMENT = re.compile(r"\$?\s*([A-Za-z])\s*=\s*([^=$]+?)\s*\$?")
-_BETWEEN = re.compile(r"\s*(?:,|;|\band\b|\bor\b)\s*(?=(?:and\s+)?\$?\s*[A-Za-z]\s*=)")
+_BETWEEN = re.compile(
+    r"\s*(?:[,;](?:\\[ ,;:])?|\band\b|\bor\b)\s*(?=(?:and\s+)?\$?\s*[A-Za-z]\s*=)"
+)
 _UNKNOWN = re.compile(r"^(?:[a-zA-Z]\s*(?:∈|\\in\b|=)\s*)?\\?[{\[]?\s*(.*?)\s*\\?[}\]]?$")
 _PAIR_IN_BRACKETS = re.compile(r"^\\?(?:left)?[\[(][^,]*,[^,]*[\])]$")
 _AND = re.compile(r"\s*(?:,|;|<|\band\b|\bor\b)\s*")
@@ -22,7 +24,7 @@ _BUILDER = re.compile(
     r"\\?\{\s*[a-zA-Z]\s*(?:(?:\\in|∈)\s*(?:\\mathbb\{?R\}?|ℝ)\s*)?(?::|\||\\mid|\\vert)\s*(.+?)\s*\\?\}"
 )
 _UNIONS = re.compile(r"\s*(?:\bor\b|\\cup|∪|\\text\s*\{\s*or\s*\})\s*")
-_IMPLICIT = re.compile(r"(?=.*(?:[a-z].*[-+].*[a-z]|\^))(?!.*[a-z]{2})[-+ \da-z^{}()]+")
+_IMPLICIT = re.compile(r"(?=.*(?:[a-z].*[-+]|[-+].*[a-z]|\^))(?!.*[a-z]{2})[-+ \da-z^{}()]+")
 _EVERY_NUMBER = re.compile(
     r"(?:all|every|any) (?:real numbers?|reals?|x)|(?:x ?(?:\\in|∈) ?)?\\?(?:mathbb ?\{?r\}?|ℝ)"
     r"|\(-\\?(?:infty|infinity|∞), ?\+?\\?(?:infty|infinity|∞)\)"

@@ -43,7 +43,7 @@ _MARKER = re.compile(
     rf"|(?:^|(?<=[\s*#.!?(]))(?:(?:the|my|la|die|el) )?{_QUALITY}{_QUALITY}{_WORD_FOR_ANSWER}"
     r"(?:[ \t]*\**[ \t]*[:：]\**|\**[ \t]+(?:is|would be|must be|ist|lautet|est|es|è|é|is)\b:?)"
     r"[ \t]*\**[ \t]*"
-    r"|(?:^|(?<=\n))[ \t]*\**A(?:nswer)?\**[ \t]*:\**[ \t]*"
+    r"|(?:^|(?<=\n)|(?<=[.!?]\s))[ \t]*\**A(?:nswer)?\**[ \t]*:\**[ \t]*"
     rf"|(?:^|(?<=\n))#+[ \t]*(?:final )?{_WORD_FOR_ANSWER}[ \t]*:?[ \t]*(?=\n)"
     r"|(?:答案(?:是|为)?|答え(?:は)?|回答)[ \t]*[:：]?[ \t]*",
     re.I,

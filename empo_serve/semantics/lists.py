@@ -57,6 +57,7 @@ _FRAME = frozenset(
 _VERBS = frozenset(words("go goes have has had do does did is are was were need needs"))
 _PLACE_AFTER = re.compile(r"(?<=\w)\s+(?:in|on|at|from)\s+(?:the\s+)?[a-z]\w*$")
 _ADJUNCT = re.compile(r"(?:in|on|at|with|by|which|where|who|because|since|for|from|not)\b", re.I)
+_AND_MORE = re.compile(r"(?:with|which|where|who|because|since|while|whereas)\b", re.I)
 _MAX_ITEM_WORDS = 4
 _MAX_LENGTH = 2000
 
@@ -78,6 +79,8 @@ def list_items(text: str, asked: frozenset[str] = frozenset()) -> tuple[str, ...
     items: list[str] = []
     for part in _SEPARATOR.split(text):
         item = without_frame(_LABEL_AFTER.sub("", _LABEL.sub("", part.strip())), asked)
+        if len(items) > 1 and _AND_MORE.match(part.strip()):
+            break  # what follows is no more of the list
         if not item or (items and _ADJUNCT.match(item)):
             continue
         if len(item.split()) > _MAX_ITEM_WORDS:

@@ -13,6 +13,9 @@ _NUMBERED = re.compile(
     re.I,
 )
 
+_CLAUSE = re.compile(r"[.,;]\s+|\s+(?:while|whereas|but)\s+")
+_DENIAL = re.compile(r"\b(?:not|never|no|neither|nor|wrong|incorrect|false)\b|n['’]t\b", re.I)
+
 
 def chosen_label(answer: str, options: Mapping[str, str]) -> str:
     """The label of the one option that `answer` names, by its label or its text; else ""."""
@@ -26,6 +29,7 @@ def chosen_label(answer: str, options: Mapping[str, str]) -> str:
         rf"\(({either})\)",
         rf"(?:\bso|\bpick|\bchoose|\bselect|\bis|\bbe)\s+\(?([{labels}])\)?(?=[\s.,;!]|$)",
         rf"\b(?:so|hence|thus|therefore|take|pick|choose|select|with)\s+\(?({either})\)?(?=[\s.,;!)]*$)",
+        rf"[.!?]\s+\(?([{labels}])\)?\W*$",
         rf"^([{labels}])(?=[,;]|\s*[-–—])",
     ):
         hits = [next(filter(None, found.groups())) for found in re.finditer(pattern, answer)]
@@ -41,7 +45,22 @@ def chosen_label(answer: str, options: Mapping[str, str]) -> str:
     named = [label for label, text in texts.items() if text in said]
     if not named and len(answer) > 2:
         named = [label for label, text in texts.items() if said in text]
-    return named[0] if len(named) == 1 else ""
+    return named[0] if len(named) == 1 else _affirmed(answer, texts)
+
+
+def _affirmed(answer: str, texts: Mapping[str, str]) -> str:
+    """Of several options that an answer names, the one that it names first without a negation."""
+    denied: set[str] = set()
+    affirmed: list[str] = []
+    for clause in _CLAUSE.split(answer):
+        said = _padded(clause)
+        named = [label for label, text in texts.items() if text in said]
+        if _DENIAL.search(clause):
+            denied |= set(named)
+        elif len(named) == 1:
+            affirmed += named
+    left = [label for label in affirmed if label not in denied]
+    return left[0] if left else ""
 
 
 def _padded(text: str) -> str:

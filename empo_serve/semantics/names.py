@@ -27,13 +27,14 @@ _GENERIC = re.compile(
     r"|(?<=\S) (?:city|river|ocean|sea|desert|mountains?|island|cafe|restaurant|hotel|bar|inc|ltd"
     r"|corp|corporation|company|language|gas|metal|element)$"
 )
+_REPUBLIC = re.compile(r"(?P<own>democratic |people['’]?s? ){0,2}republic of\b")
 _PLACE_QUESTION = re.compile(r"\b(?:where|city|town|capital|located|country|state)\b", re.I)
 # "South Korea" is not Korea, "New Mexico" not Mexico.
 DISTINGUISHING = frozenset(
     words(
         "north south east west northern southern eastern western central new great greater upper"
         " lower middle inner outer old young saint san santa los las equatorial papua second third"
-        " non anti ex former vice not no never and or und et y"
+        " non anti ex former vice democratic not no never and or und et y"
     )
 )
 # Short forms of first names; one line is one name.
@@ -92,6 +93,8 @@ def same_name(question: str, a: str, b: str) -> bool:
     ("UN"), or in another language ("Praha")?"""
     if max(len(a), len(b)) > _MAX_LENGTH:
         return False
+    if _are_two_republics(a, b):
+        return False
     one, other = _bare(question, a), _bare(question, b)
     if not one or not other or max(len(one), len(other)) > 6:
         return False
@@ -120,6 +123,12 @@ def same_name(question: str, a: str, b: str) -> bool:
         return False
     # "George Bush" and "George W. Bush" may be two people: only a surname alone stands for both.
     return len(short) <= 2 and all(len(word) > 1 for word in short)
+
+
+def _are_two_republics(a: str, b: str) -> bool:
+    """There is a Democratic Republic of the Congo, and a Republic of the Congo."""
+    one, other = _REPUBLIC.match(normalize(a)), _REPUBLIC.match(normalize(b))
+    return one is not None and other is not None and one["own"] != other["own"]
 
 
 def only_name(question: str, text: str) -> str:
@@ -183,7 +192,8 @@ def bare_name(question: str, text: str) -> str:
 @lru_cache(maxsize=1024)
 def _bare(question: str, text: str) -> list[str]:
     text = _without_place(question, _HOUSE.sub("", re.sub(r"\s*\([^)]*\)$", "", text)))
-    return re.sub(r" jr$", "", _GENERIC.sub("", plain_spelling(normalize(text)))).split()
+    key = plain_spelling(normalize(text))
+    return re.sub(r" jr$", "", _GENERIC.sub("", key)).split()
 
 
 def _without_place(question: str, text: str) -> str:
@@ -198,6 +208,16 @@ def _without_place(question: str, text: str) -> str:
 
 
 _PLACE_AFTER = re.compile(r"\s+(?:in |an? |the )?[A-Z]\w*\.?(?: [A-Z]\w*)?\s*")
+
+
+def spells_out(short: str, text: str) -> bool:
+    """Does a sentence spell the acronym out: "The World Health Organization says so"?"""
+    letters = short.replace(".", "").strip()
+    if not (letters.isalpha() and letters.isupper() and 3 <= len(letters) <= 6):
+        return False
+    capitals = [w for w in words(text) if w.lower() not in _PARTICLES | {"and", "for"}]
+    initials = "".join(w[0] if w[0].isupper() else " " for w in capitals)
+    return letters in initials
 
 
 def _is_acronym(short: str, long: str) -> bool:

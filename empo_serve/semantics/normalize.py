@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 _DASHES = str.maketrans({"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "’": "'", "‘": "'"})
+_LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "æ": "ae", "œ": "oe"})
 _INVISIBLE = re.compile(r"[\u0000-\u0008\u200b-\u200f\u2060\ufeff\u00ad]")
 _GAP = re.compile(r"\s{33,}")
 _ARTICLE = re.compile(r"^(?:the|an?|der|die|das|le|la|les|el|los|las|il|lo) (?=\S)")
@@ -69,5 +70,5 @@ def without_accents(text: str) -> str:
         return text
     # Not every combining mark: the voicing marks of kana make other words.
     decomposed = unicodedata.normalize("NFD", text)
-    kept = "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
+    kept = "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f").translate(_LETTERS)
     return unicodedata.normalize("NFC", kept)

@@ -76,6 +76,7 @@ _REPEATING = re.compile(
 )
 _BEFORE_CHRIST = re.compile(r"\bB\.?C\b")
 _ERAS = {"bc": "bc", "bce": "bc", "b.c": "bc", "b.c.e": "bc", "ad": "", "ce": "", "a.d": ""}
+_HOW_MANY = re.compile(r"\bhow many ([a-z]{3,})\b", re.I)
 _SHORT_SCALES = {"k": "thousand", "K": "thousand", "M": "million", "bn": "billion"}
 _SHORT_SCALE = re.compile(r"(?<=\d)(?:k|M|bn)(?=$|\s)|(?<=[$€£]\d)K(?=$|\s)")
 _SIGNS = (("{,}", ","), ("⁄", "/"), ("−", "-"), ("–", "-"), ("\\$", "$"))
@@ -159,6 +160,28 @@ def restated(text: str, question: str) -> Quantity | None:
     first = said[0]
     agree = all(q is not None and same_quantity(first, q, question) for q in said[1:])
     return first if agree else None
+
+
+def asked_number(text: str, question: str) -> Quantity | None:
+    """The one number before what the question counts: "1,000,000,000 has nine zeros"."""
+    asked = _HOW_MANY.search(question[-2000:])
+    if asked is None or len(text) > 4 * _MAX_LENGTH:
+        return None
+    noun = singular(asked[1].lower())
+    tokens = [token.strip(",;:()") for token in _plain(text).split()]
+    ends = [i for i, token in enumerate(tokens) if singular(token.rstrip(".")) == noun]
+    said = [_number_before(tokens[max(end - 8, 0) : end]) for end in ends]
+    values = {value for value in said if value is not None}
+    return Quantity(values.pop(), "") if len(values) == 1 else None
+
+
+def _number_before(tokens: list[str]) -> Fraction | None:
+    """The longest number that `tokens` end with."""
+    for start in range(len(tokens)):
+        number = parse_quantity(" ".join(tokens[start:]))
+        if number is not None and not number.unit:
+            return number.value
+    return None
 
 
 def only_number(text: str, asked: str) -> Quantity | None:

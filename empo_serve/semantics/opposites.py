@@ -73,6 +73,7 @@ import | export
 converge convergent | diverge divergent
 hire employ | fire
 visible | invisible hidden
+often frequently commonly | rarely seldom
 float floats afloat | sink sank sunk
 edible | inedible
 """

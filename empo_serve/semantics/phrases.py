@@ -9,6 +9,7 @@ _CJK_NEGATION = re.compile(r"[不没非]|ない|ません|じゃ")
 _CJK_FRAME = re.compile(
     r"[「」『』“”《》]|^(?:答案|答え|正解|それ|これ|它|他|她|这|那)?(?:是|は|为)?|(?:です|でした|だ|である|になります)?[。．.!！]*$"
 )
+_CJK_ALSO = re.compile(r"[，,、](?:也叫|又叫|又称|也称|或称|別名は?|またの名は?).*$|（[^）]*）$")
 _CJK_WHO = re.compile(r"谁|誰|哪位|作者")
 _CJK_MADE = re.compile(r"(?:所)?(?:[写著画作]|创作|发明|发现|建立)?的?")
 _CJK_EVENT = re.compile(r"[了给被把败胜赢向对]")
@@ -48,7 +49,7 @@ def _same_cjk(question: str, a: str, b: str) -> bool:
 
 
 def _cjk_core(question: str, text: str) -> str:
-    text = _CJK_FRAME.sub("", text.strip())
+    text = _CJK_FRAME.sub("", _CJK_ALSO.sub("", text.strip()))
     shared = 0
     while shared < len(text) and text[: shared + 1] in question:
         shared += 1

@@ -9,6 +9,7 @@ from empo_serve.semantics.aliases import is_calendar_name
 from empo_serve.semantics.echo import (
     asked_stems,
     is_echo,
+    is_known,
     is_picked,
     new_words,
     points_back,
@@ -16,6 +17,7 @@ from empo_serve.semantics.echo import (
 )
 from empo_serve.semantics.equations import EQUATION, balanced, is_formula, solutions, value
 from empo_serve.semantics.lists import list_items
+from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.questions import fold_word, is_open, is_yes_no, options, words
 from empo_serve.semantics.sentences import is_unfinished, split_sentences
 from empo_serve.semantics.speaker import after_hedge, is_about_speaker, is_chatter, is_refusal
@@ -52,7 +54,8 @@ _RELATIVE = re.compile(r",\s+(?:who|which|whose|where)\b[^,]*,(?=\s+(?:is|are|wa
 _APPOSITION = re.compile(
     r",?\s+even (?:though|if)\b|,\s+(?:which|who|whose|where|when|because|since|as"
     r"|so|with|a|an|the|located|known|based|situated|though"
-    r"|although|but|not|after|before|while|also (?:known|called)|capital|one of|at"
+    r"|although|but|not|from|it|they|he|she|after|before|while|also (?:known|called)|capital"
+    r"|one of|at"
     r"|(?:\w+(?:ed|en)|fought|built|held|born|made|shot) (?:in|on|at|by|to|from|as|near)"
     r"|due|thanks|for|and (?:its?|is|has))\b"
     r"|\s+(?:because|since|although|though|due to)\s|;\s|(?<=\w{3})\s+[–—-]\s+(?=[A-Za-z]{2})",
@@ -66,7 +69,7 @@ _DESCRIPTION = re.compile(
 _WHEN = frozenset(words("when year years date day decade century long old"))
 # "... by Michelangelo between 1508 and 1512", "... in 1928 at the age of 25"
 _YEARS = re.compile(
-    r"(?<=\w)\s+(?:(?:around |about )?in \d{4}(?:\s+(?:at|in|on)\s[^,.]{1,40})?"
+    r"(?<=\w),?\s+(?:(?:around |about )?in \d{4}(?:\s+(?:at|in|on)\s[^,.]{1,40})?"
     r"|(?:between|from) \d{4} (?:and|to) \d{4})$"
 )
 _PERIOD_QUESTION = re.compile(r"\b(?:which|what) (century|decade|millennium)\b", re.I)
@@ -82,12 +85,17 @@ _WHO = re.compile(
     r"\b(?i:who|whom|which of|which one|wer|qui|qui[eé]n)\b"
     r"(?!['’]?s?(?: is| was| are| were)? [A-Z])"
 )
+_DOER = re.compile(r"(?P<who>[A-Z][\w.'’-]+(?: [A-Z][\w.'’-]+){0,3}) (?P<verb>[a-z]+)\b")
+_FINAL_NAME = re.compile(
+    r"\bthe (?:[A-Z]?\w+ ){0,3}[a-z]+, (?P<name>[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2})$"
+)
 _COMPARED = re.compile(
     r"(?P<one>\S+(?: \w+)?) (?:is|are|was|were) (?:(?:more|less) )?(?P<how>\w+) than [^,]+", re.I
 )
 _POINTED = re.compile(
     r"(?:the|that|those) (?P<only>only )?(?:one|ones|person|people|\w+ (?:who|that|which))\b", re.I
 )
+_LABELLED = re.compile(r"\W*\(?[A-J][).:]\s")
 _MAX_COPULAS = 20  # a sentence with more of them is none
 _MAX_ECHO = 14  # words
 _CONTRACTED = re.compile(r"^(it|that|this|he|she|they|these|those)['’](?:s|re)\s+", re.I)
@@ -118,8 +126,9 @@ def answer_in_prose(question: str, text: str) -> str:
         return emphasis[0]
     if items := _items(text):
         return "\n".join(items)
-    is_cut = is_unfinished(text) or (
-        len(kept) > 1 and not re.search(r"[.!?。)\"'*`$]$", text.rstrip())
+    is_labelled = bool(options(question)) and bool(_LABELLED.match(text))  # "C) cover it"
+    is_cut = not is_labelled and (
+        is_unfinished(text) or (len(kept) > 1 and not re.search(r"[.!?。)\"'*`$]$", text.rstrip()))
     )
     wants_number = bool(_NUMBER_QUESTION.search(question))
     if is_cut:
@@ -169,6 +178,8 @@ def _part(question: str, sentence: str) -> str:
     text = conclusion[-1]
     while (lead := _LEAD_IN.match(text)) and text[lead.end() :]:
         text = text[lead.end() :]
+    if not is_open(question):
+        text = re.sub(r",?\s+(?:while|whereas)\s.*$", "", text)
     text = _RELATIVE.sub("", _CONTRACTED.sub(r"\1 is ", after_hedge(text)))
     adjunct = _ADJUNCT.match(text)
     asked = asked_stems(question)
@@ -180,6 +191,10 @@ def _part(question: str, sentence: str) -> str:
             return str(named[0])
     if (solved := solutions(text)) is not None:
         return solved
+    if (doer := _DOER.match(text)) and _is_doer(doer, asked):
+        return doer["who"]  # "Fleming discovered it by chance"
+    if final := _FINAL_NAME.search(text):
+        return final["name"]  # "... in the Spanish capital, Madrid"
     compared = _COMPARED.fullmatch(text)
     if compared and fold_word(compared["how"]) in asked and is_echo(compared["one"], asked):
         return compared["one"]  # "7 is larger than 3"
@@ -209,6 +224,16 @@ def _part(question: str, sentence: str) -> str:
     if starting:
         return _trim(starting[1], asked)
     return value(_trim(text, asked)) if len(words(text)) > 3 else value(text)
+
+
+def _is_doer(doer: re.Match[str], asked: frozenset[str]) -> bool:
+    """Does somebody whom the question does not name do what it asks about?"""
+    who, rest = doer["who"], doer.string[doer.end() :]
+    is_asked_who = bool(asked & {"who", "which", "what"})
+    is_verb = len(doer["verb"]) > 3 and is_known(doer["verb"], asked)
+    is_one = not re.search(r"(?:,|\band) [A-Z]", rest) and parse_quantity(who) is None
+    is_new = len(new_words(who, asked)) == len(words(who))
+    return is_asked_who and is_verb and is_one and is_new
 
 
 def _trim(text: str, asked: frozenset[str]) -> str:

@@ -39,7 +39,8 @@ _FOREIGN_YES_NO = re.compile(
     re.I,
 )
 _ORDERED = re.compile(
-    r"\b(in order|(?:right|correct|proper|same) order|in (?:the|an|what|which) order"
+    r"\b(in order|(?:right|correct|proper|same) order"
+    r"|in (?:the|an|what|which|their|its|correct) order"
     r"|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
     r"|reverse) order|order of|in the order|ordered|sort(ed)?|rank(ed)?|from \w+ to \w+|sequence"
     r"|alphabetically|chronologically|coordinates?|ordered (pair|triple)|the point|vector)\b",
@@ -58,8 +59,8 @@ _OPEN = re.compile(
 )
 _WHO = re.compile(r"\bwho(?:m|se)?\b", re.I)
 _TIME_QUESTION = re.compile(
-    r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century|wann"
-    r"|welche[mns]? (?:tag|jahr|datum|monat)|quand|quel(?:le)? (?:jour|date|année|mois)|cuándo"
+    r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century|clock"
+    r"|wann|welche[mns]? (?:tag|jahr|datum|monat)|quand|quel(?:le)? (?:jour|date|année|mois)|cuándo"
     r"|quando|fecha|qué (?:día|año|mes)|que (?:dia|ano|mês|giorno|anno)|когда)\b"
     r"|何[年月日]|いつ|什么时候|哪一?[年天]",
     re.I,

@@ -22,7 +22,13 @@ from empo_serve.semantics.gloss import without_gloss
 from empo_serve.semantics.lists import list_items
 from empo_serve.semantics.names import bare_name, only_name
 from empo_serve.semantics.normalize import looks_like_math, normalize
-from empo_serve.semantics.numbers import Quantity, only_number, parse_quantity, restated
+from empo_serve.semantics.numbers import (
+    Quantity,
+    asked_number,
+    only_number,
+    parse_quantity,
+    restated,
+)
 from empo_serve.semantics.numerals import foreign_number
 from empo_serve.semantics.questions import (
     asks_how_many,
@@ -46,6 +52,7 @@ _RATIO_QUESTION = re.compile(r"\b(?:ratio|odds|proportion|(?P<score>score|result
 _RATIO = re.compile(r"\W*(\d{1,6})\s*(?:to|:|-|–|/|\\colon)\s*(\d{1,6})\W*", re.I)
 _HOW_LONG = re.compile(r"\bhow (?:long|many years|many hours)\b", re.I)
 _CLOCK_TIME = re.compile(r"^(\d{1,2}):(\d\d)$")
+_GLOSS = re.compile(r"\w \(([a-z]{3,}(?: [a-z]{3,})?)\)")
 _WHO = frozenset(words("he she him her they them"))
 _STOP = frozenset(
     words(
@@ -61,6 +68,7 @@ class Reading:
 
     def __init__(self, question: str, answer: str) -> None:
         self.question = question
+        self._answer = answer
         text = extract_answer(question, answer)
         self.text = text if is_open(question) else without_gloss(text)
         self.key = normalize(standard_set(self.text))
@@ -78,11 +86,10 @@ class Reading:
         whole = parse_quantity(text)
         if whole or (looks_like_math(self.text) and not _is_wordy(self.text)):
             return whole
-        if len(self.text) >= 400:
+        if len(self.text) >= 400 or len(self.numbers) > 1:
             return None
-        head, colon, _ = text.partition(": ")
-        if colon and (counted := parse_quantity(head)) is not None:
-            return counted  # "Nine zeros: 1,000,000,000"
+        if (counted := asked_number(text, self.question)) is not None:
+            return counted
         if (said := restated(text, self.question)) is not None:
             return said
         spoken = foreign_number(self.question[-4000:], self.text)
@@ -132,6 +139,12 @@ class Reading:
     def name(self) -> str:
         """The one proper name that the answer brings."""
         return only_name(self.question, self.text)
+
+    @cached_property
+    def glosses(self) -> frozenset[str]:
+        """Other words for it: "the stirrup bone (stapes)". Not names: "Paris (France)"."""
+        raw = extract_answer(self.question, self._answer)
+        return frozenset(normalize(gloss) for gloss in _GLOSS.findall(raw))
 
     @cached_property
     def is_name(self) -> bool:

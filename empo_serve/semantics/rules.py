@@ -21,7 +21,7 @@ from empo_serve.semantics.equations import as_interval
 from empo_serve.semantics.formulas import same_equation, same_value, same_values
 from empo_serve.semantics.lists import same_items
 from empo_serve.semantics.math_workers import MathWorkers
-from empo_serve.semantics.names import same_name
+from empo_serve.semantics.names import same_name, spells_out
 from empo_serve.semantics.normalize import has_signs, is_one_word, normalize
 from empo_serve.semantics.numbers import same_quantity
 from empo_serve.semantics.phrases import same_phrase
@@ -123,6 +123,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(is_same, "list")
     if _same_only_name(a, b):
         return Verdict(True, "name")
+    if a.key in b.glosses or b.key in a.glosses:
+        return Verdict(True, "gloss")
     if same_phrase(a.question, a.text, b.text):
         return Verdict(True, "phrase")
     if not (is_formal or is_open(a.question)) and fills_slot(a.question, a.text, b.text):
@@ -151,7 +153,11 @@ def compare(a: Reading, b: Reading) -> Verdict:
 
 def _same_only_name(a: Reading, b: Reading) -> bool:
     """Do both bring one proper name, the same one? One of them must be no more than that name."""
-    if is_open(a.question) or not a.name or not b.name:
+    if is_open(a.question):
+        return False
+    if spells_out(a.text, b.text) or spells_out(b.text, a.text):
+        return True
+    if not a.name or not b.name:
         return False
     if not (a.is_name or b.is_name):
         return False

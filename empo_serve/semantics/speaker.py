@@ -26,7 +26,7 @@ _ADVERB = re.compile(
     re.I,
 )
 _CHATTER = re.compile(
-    r"^(sure|certainly|of course|absolutely|great question|good question|okay|ok|alright|hello|hi"
+    r"^¡?(sure|certainly|of course|absolutely|great question|good question|okay|ok|alright|hello|hi"
     r"|thanks?( you)?|you'?re welcome|bien sûr|claro|natürlich|gerne?|certo|конечно)\b"
     r"[^.!?]{0,40}[!.,]?$"
     r"|^(i'?d be (happy|glad)|i'?m (happy|glad)|i (would|will) be (happy|glad)|happy to help"
@@ -52,7 +52,8 @@ _REFUSAL = re.compile(
     r"^(?:(?:well|unfortunately|sadly|apologies|(?:i['’]?m |i am )?(?:so |very |really )?"
     r"(?:sorry|afraid)|as an? (?:ai|language model|assistant)[^,.]*"
     r"|for [^,.]{1,30} reasons)[,.!]?\s+(?:but\s+)?)*"
-    rf"(?:i ?{_CANNOT}\b|no (?:idea|clue|comment|answer)\b|(?:not sure|not certain|unsure)\b"
+    rf"(?:no,? i ?(?:can ?not|can['’]t|won['’]t) (?:answer|help|assist|say|tell|comment|discuss)\b"
+    rf"|i ?{_CANNOT}\b|no (?:idea|clue|comment|answer)\b|(?:not sure|not certain|unsure)\b"
     r"|(?:can['’]t|cannot) (?:say|tell|help)\b|(?:beats me|who knows|pass|error|none given)[.!]?$"
     r"|\W*(?:unknown|n/?a|nobody knows|not (?:known|available|applicable|clear|provided)"
     r"|no (?:answer|data|response))\W*$"
@@ -93,6 +94,9 @@ _THINKING = re.compile(
     r"|i (?:also |do |would |['’]d )*(think|believe|guess|suppose|know|reckon|assume|recall"
     r"|remember|say|imagine|bet)( that)?|i['’]d (say|guess|bet|think)( that)?"
     r"|i(?: would|['’]d|['’]ll| will|['’]m going to)? (?:go|stick) (?:with|for)"
+    r"|i can (?:say|tell you)(?: that)?|without further context i assume you mean"
+    r"|it depends[^.]*, but (?:you['’]d|one would|i['’]d) (?:usually |normally )?"
+    r"(?:say|give it|take|need)"
     r"|my (?:best |first |final )?(?:guess|answer|bet|pick) (?:is|would be|was)(?: that)?"
     r"|i (get|got|find|found|obtain)\b|i would (choose|pick|guess)|i (choose|pick)|in my opinion"
     r"|not an? [^,.]{1,40}(?=,)|if memory serves(?: me)?(?: right| well| correctly)?"

@@ -14,11 +14,12 @@ _YES = (
     "|是的?|对的?|没错|はい|そう(?:です|だ)?|うん|ええ"
 )
 _NO = (
-    "no|nope|nah|not at all|not yet|by no means|no way|don['’]t|false|incorrect|wrong|never|non"
-    "|nein|não|нет|不是?的?|不对|否|没有|いいえ|いや|違います|違う"
+    "no|nope|nah|better not|not at all|not yet|by no means|no way|don['’]t|false|incorrect|wrong"
+    "|never|non|nein|não|нет|不是?的?|不对|否|没有|いいえ|いや|違います|違う"
 )
 _LEADING = re.compile(
-    rf"^\W*(?:(?:absolutely|definitely|certainly|of course)\s+(?P<not>not)\b|(?P<no>{_NO})"
+    rf"^\W*(?:(?:in general|generally|basically|technically|strictly speaking),? )?"
+    rf"(?:(?:absolutely|definitely|certainly|of course)\s+(?P<not>not)\b|(?P<no>{_NO})"
     rf"|(?P<yes>{_YES}))"
     r"(?=$|[\s,.;:!)*。，、！])"
     r"|^\W*(?P<agreed>sure|naturally|of course|by all means)(?=,\s)",
@@ -48,6 +49,9 @@ _NOT_FALSE = re.compile(
     r" (?:false|incorrect|untrue|wrong)\b",
     re.I,
 )
+_ADVERBIAL = re.compile(r"^\W*\w+ly(?: speaking)?,\s+", re.I)
+_OF_THE_TWO = re.compile(r"\bof the two\b", re.I)
+_NO_LONGER = re.compile(r"\bno longer\b", re.I)
 _NOT_THIS = re.compile(r",\s+(?:and |but )?not (?:an? |the )?([\w.]*\w)\W*$", re.I)
 _ANYBODY = re.compile(r"\bany(?:one|body)\b", re.I)
 _WHO_DID = re.compile(
@@ -130,7 +134,7 @@ _STOP = frozenset(
     words(
         "is are was were am do does did can could will would shall should has have had may"
         " might must be been it its they them he she this that the a an of to in on at by for"
-        " and or than with as there one so true false correct yes no answer you we i"
+        " and or than with as there one some so true false correct yes no answer you we i"
     )
 )
 
@@ -162,6 +166,7 @@ def polarity(question: str, answer: str) -> bool | None:
     before, *conclusions = _CONCLUSION.split(text)
     if conclusions and (concluded := polarity(question, conclusions[-1])) is not None:
         return concluded
+    before = _NO_LONGER.sub("not", _ADVERBIAL.sub("", _OF_THE_TWO.sub("", before)))
     clause = _REASON.split(before.rstrip(" .!。"))[0]
     if _EVERY.search(question) and _NOT_EVERY.match(clause):
         return False
