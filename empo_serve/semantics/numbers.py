@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from empo_serve.semantics.units import (
-    COUNTS,
-    UNITS,
-    asked_unit,
-    celsius,
-    is_other_currency,
-    one_is_bare_degree,
-    rate,
-    singular,
-)
+from empo_serve.semantics.quantities import Quantity
+from empo_serve.semantics.units import COUNTS, UNITS, rate, singular
 
-_SMALL = {
+SMALL = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7,
     "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14,
     "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20,
@@ -52,8 +43,6 @@ _ABOUT = re.compile(
     r"|almost|precisely|a total of|an average of|≈|~)\s*",
     re.I,
 )
-_DIGITS = re.compile(r"-?(?<![\w.,])\d[\d,]*(?:\.\d+)?(?:e\d+)?(?:/\d+)?(?!\w)")
-_NUMBER_WORD = re.compile(rf"\b(?:{'|'.join(_SMALL)}|a hundred|half)\b")
 _AND_A_HALF = re.compile(r"^(?:an?|one) (\w+) and a half$")
 _ODDS = re.compile(r"(?:an? |)(\w+) (?:in|out of) (?:every )?(\w+)")
 _HALF_A = re.compile(r"^half (?:of )?an? (?=\w)")
@@ -62,48 +51,31 @@ _A_UNIT = re.compile(r"an? (\w{3,})\b(?! and a half)")
 _HOURS = re.compile(r"(\d+)(?: ?h ?(\d{1,2})(?: ?m(?:in(?:ute)?s?)?)?|:(\d\d) ?h(?:(?:ou)?rs?)?)\b")
 _BELOW_ZERO = re.compile(r"^(.+?) (below|above) zero$")
 _FEET = re.compile(r"(\d+) ?(?:'|′) ?(\d+(?:\.\d+)?) ?(?:\"|″|''|$)")  # 6'2"
-# "135 minutes, that is 2 hours and 15 minutes"
-_RESTATED = re.compile(
-    r"(?:[,;] |\s)(?:that is|that['’]s|i\.e\.|which is|which makes|which equals|or|in other words"
-    r"|equivalently|meaning|so)(?: exactly| simply)?,? | = | \(",
-    re.I,
-)
-_PART_QUESTION = re.compile(r"percent|%|\bper cent\b|\b(?:fraction|proportion|share)\b", re.I)
 _REPEATING = re.compile(
     r"(?P<sign>-?)(?P<whole>\d{1,9})\.(?P<fixed>\d{0,6}?)"
     r"(?:(?P<period>\d{1,6}?)(?P=period)+ ?(?:\.\.\.|…|\\[lc]?dots)"
     r"|\\overline\{(?P<over>\d{1,9})\})"
 )
-_BEFORE_CHRIST = re.compile(r"\bB\.?C\b")
 _ERAS = {"bc": "bc", "bce": "bc", "b.c": "bc", "b.c.e": "bc", "ad": "", "ce": "", "a.d": ""}
-_HOW_MANY = re.compile(r"\bhow many ([a-z]{3,})\b", re.I)
 _SHORT_SCALES = {"k": "thousand", "K": "thousand", "M": "million", "bn": "billion"}
 _SHORT_SCALE = re.compile(r"(?<=\d)(?:k|M|bn)(?=$|\s)|(?<=[$€£]\d)K(?=$|\s)")
 _SIGNS = (("{,}", ","), ("⁄", "/"), ("−", "-"), ("–", "-"), ("\\$", "$"))
 _UNIT_WORD = re.compile(r"[^\W\d]+|[$€£¢]|°[cf]?")
 _EXTENTS = ("long", "high", "tall", "wide", "deep", "away", "old", "far", "thick")
-_MAX_LENGTH = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """An exact value and its unit, lower case and singular; "" without one, "%" for percent."""
-
-    value: Fraction
-    unit: str
+MAX_LENGTH = 120
 
 
 def parse_quantity(text: str) -> Quantity | None:
     """The quantity that the whole of `text` is, or None."""
-    return _parse(text) if len(text) <= _MAX_LENGTH else None
+    return _parse(text) if len(text) <= MAX_LENGTH else None
 
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Quantity | None:
-    text = _plain(repeating_decimal(text))
+    text = plain_number(repeating_decimal(text))
     if not text:
         return None
-    if (single := _A_UNIT.match(text)) and singular(single[1]) in {*COUNTS, *UNITS}:
+    if (single := _A_UNIT.match(text)) and _is_unit(singular(single[1])):
         text = "one " + text[single.start(1) :]
     text = _AND_A_HALF.sub(r"one and a half \1s", text)
     if text == "half a dozen":
@@ -121,7 +93,7 @@ def _parse(text: str) -> Quantity | None:
             return None
         unit = found["currency"] or ""
     else:
-        spoken = _spoken(text)
+        spoken = spoken_number(text)
         if spoken is None:
             return None
         value, rest = spoken
@@ -149,128 +121,8 @@ def repeating_decimal(text: str) -> str:
     return f"{found['sign']}{value}"
 
 
-def restated(text: str, question: str) -> Quantity | None:
-    """The quantity that an answer says in several ways that agree: "2 hours, or 120 minutes"."""
-    if len(text) > _MAX_LENGTH:
-        return None
-    parts = [part for part in _RESTATED.split(text.replace(")", " ").strip(" .")) if part.strip()]
-    said = [parse_quantity(part) for part in parts]
-    if len(said) < 2 or said[0] is None or not any(q and q.unit for q in said):
-        return None
-    first = said[0]
-    agree = all(q is not None and same_quantity(first, q, question) for q in said[1:])
-    return first if agree else None
-
-
-def asked_number(text: str, question: str) -> Quantity | None:
-    """The one number before what the question counts: "1,000,000,000 has nine zeros"."""
-    asked = _HOW_MANY.search(question[-2000:])
-    if asked is None or len(text) > 4 * _MAX_LENGTH:
-        return None
-    noun = singular(asked[1].lower())
-    tokens = [token.strip(",;:()") for token in _plain(text).split()]
-    ends = [i for i, token in enumerate(tokens) if singular(token.rstrip(".")) == noun]
-    said = [_number_before(tokens[max(end - 8, 0) : end]) for end in ends]
-    values = {value for value in said if value is not None}
-    return Quantity(values.pop(), "") if len(values) == 1 else None
-
-
-def _number_before(tokens: list[str]) -> Fraction | None:
-    """The longest number that `tokens` end with."""
-    for start in range(len(tokens)):
-        number = parse_quantity(" ".join(tokens[start:]))
-        if number is not None and not number.unit:
-            return number.value
-    return None
-
-
-def only_number(text: str, asked: str) -> Quantity | None:
-    """The one number in a sentence, in digits or words, besides those of the question."""
-    text = _plain(text)
-    digits = {d for whole in _DIGITS.findall(_plain(asked)) for d in (whole, *whole.split("/"))}
-    found = [d for d in _DIGITS.findall(text) if d not in digits]
-    if found:
-        return _with_unit(found[0], text) if len(found) == 1 else None
-    if at := _NUMBER_WORD.search(text):
-        compound = parse_quantity(text[at.start() :])  # "twelve euros and fifty cents"
-        if compound is not None and compound.unit in UNITS:
-            return compound
-    tokens = re.findall(r"[a-z]+(?:-[a-z]+)*", text)
-    known = set(re.findall(r"[a-z]+(?:-[a-z]+)*", asked.lower()))
-    parts_asked = bool(_PART_QUESTION.search(asked))  # "by a quarter"
-    runs: list[Quantity] = []
-    i = 0
-    while i < len(tokens):
-        # "one" and "second" are mostly no numbers within a sentence.
-        is_part = parts_asked and tokens[i] in ("a", "one") and tokens[i + 1 : i + 2] != ["second"]
-        is_number = is_part or tokens[i] not in known | {"one", "a", "an", "and", "second", "first"}
-        spoken = _spoken(" ".join(tokens[i : i + 12])) if is_number else None
-        if spoken is None:
-            i += 1
-            continue
-        unit = singular(spoken[1].split(" ")[0])
-        runs.append(Quantity(spoken[0], unit if unit in UNITS else ""))
-        i += max(
-            1, len(" ".join(tokens[i : i + 12]).replace("-", " ").split()) - len(spoken[1].split())
-        )
-    return runs[0] if len(runs) == 1 else None
-
-
-def _with_unit(digits: str, text: str) -> Quantity | None:
-    """The number with the unit behind it."""
-    following = re.search(
-        rf"{re.escape(digits)}\s?([^\W\d]+(?:/\w+| (?:per|an?|every|each) \w+)|[^\W\d]{{3,}})", text
-    )
-    unit = rate(following[1]) if following else ""
-    unit = unit if unit in UNITS or singular(unit) in UNITS else ""
-    return parse_quantity(f"{digits} {unit}")
-
-
-def same_quantity(a: Quantity, b: Quantity, question: str) -> bool | None:
-    """Equal as quantities? None when their units cannot be compared."""
-    a, b = _counted(a, question), _counted(b, question)
-    if "bc" in (a.unit, b.unit) and a.unit != b.unit and not _BEFORE_CHRIST.search(question):
-        return False
-    if {a.unit, b.unit} == {"pound", "£"}:
-        return a.value == b.value
-    if a.unit == b.unit:
-        return a.value == b.value
-    if "%" in (a.unit, b.unit):
-        percent, other = (a, b) if a.unit == "%" else (b, a)
-        if other.unit:
-            return None
-        if re.search(r"%|percent", question, re.I) and percent.value == other.value:
-            return True
-        return percent.value / 100 == other.value
-    known_a, known_b = UNITS.get(a.unit), UNITS.get(b.unit)
-    if known_a and known_b:
-        degrees = celsius(a.value, a.unit), celsius(b.value, b.unit)
-        if None not in degrees:
-            return degrees[0] == degrees[1]
-        if known_a[0] != known_b[0]:
-            return one_is_bare_degree(known_a[0], known_b[0]) and a.value == b.value
-        return a.value * known_a[1] == b.value * known_b[1]
-    if a.unit and b.unit:
-        return None if a.value == b.value else False
-    with_unit, bare = (a, b) if a.unit else (b, a)
-    if is_other_currency(with_unit.unit, question):
-        return False
-    asked = asked_unit(question)
-    known = UNITS.get(with_unit.unit)
-    if asked and known and UNITS[asked][0] == known[0]:
-        return with_unit.value * known[1] == bare.value * UNITS[asked][1]
-    return a.value == b.value
-
-
-def _counted(quantity: Quantity, question: str) -> Quantity:
-    """ "Four pairs" of legs are eight, unless pairs are asked for."""
-    times = COUNTS.get(quantity.unit)
-    if times is None or re.search(rf"\b{quantity.unit}s?\b", question, re.I):
-        return quantity
-    return Quantity(quantity.value * times, "")
-
-
-def _plain(text: str) -> str:
+def plain_number(text: str) -> str:
+    """Lower case, without "about", with the signs and the short forms written out."""
     text = unicodedata.normalize("NFKC", text)
     text = _SHORT_SCALE.sub(lambda found: f" {_SHORT_SCALES[found[0]]}", text).lower().strip()
     text = _HOURS.sub(lambda f: f"{f[1]} hours {f[2] or f[3]} minutes", text)
@@ -308,7 +160,7 @@ def _literal_value(found: re.Match[str]) -> Fraction | None:
     return -value if "-" in (found["sign"], found["sign2"]) else value
 
 
-def _spoken(text: str) -> tuple[Fraction, str] | None:
+def spoken_number(text: str) -> tuple[Fraction, str] | None:
     """Number words at the start of `text`, and the rest."""
     tokens = text.replace("-", " ").split()
     sign = 1
@@ -317,7 +169,7 @@ def _spoken(text: str) -> tuple[Fraction, str] | None:
     total, current, used = Fraction(0), Fraction(0), 0
     for i, token in enumerate(tokens):
         following = tokens[i + 1] if i + 1 < len(tokens) else ""
-        number = _SMALL.get(token) or _ORDINALS.get(token) or (0 if token == "zero" else None)
+        number = SMALL.get(token) or _ORDINALS.get(token) or (0 if token == "zero" else None)
         is_one = i == 1 and tokens[0] in ("a", "an")  # "a third"
         if token in _PARTS and ((0 < current < 20 and not total) or token == "half" or is_one):
             current = (current or Fraction(1)) / _PARTS[token]
@@ -331,10 +183,10 @@ def _spoken(text: str) -> tuple[Fraction, str] | None:
         elif token in _SCALES:
             total, current = total + (current or Fraction(1)) * _SCALES[token], Fraction(0)
         elif token == "and" and used and tokens[i + 2 : i + 3] and _is_part(*tokens[i + 1 : i + 3]):
-            current += Fraction(_SMALL.get(following, 1), _PARTS[tokens[i + 2]])
+            current += Fraction(SMALL.get(following, 1), _PARTS[tokens[i + 2]])
             rest = tokens[i + 3 :]
             return sign * (total + current), " ".join(rest)
-        elif (token == "and" and used and following in _SMALL and (total or current >= 100)) or (
+        elif (token == "and" and used and following in SMALL and (total or current >= 100)) or (
             token in ("a", "an") and used == 0 and following in ("hundred", *_SCALES, *_PARTS)
         ):
             pass
@@ -348,7 +200,11 @@ def _spoken(text: str) -> tuple[Fraction, str] | None:
 
 def _is_part(count: str, part: str) -> bool:
     """ "a half", "three quarters" """
-    return part in _PARTS and (count == "a" or 0 < _SMALL.get(count, 0) < _PARTS[part])
+    return part in _PARTS and (count == "a" or 0 < SMALL.get(count, 0) < _PARTS[part])
+
+
+def _is_unit(name: str) -> bool:
+    return name in UNITS or name in COUNTS
 
 
 def _unit_name(rest: str) -> str | None:

@@ -22,14 +22,10 @@ from empo_serve.semantics.gloss import without_gloss
 from empo_serve.semantics.lists import list_items
 from empo_serve.semantics.names import bare_name, only_name
 from empo_serve.semantics.normalize import looks_like_math, normalize
-from empo_serve.semantics.numbers import (
-    Quantity,
-    asked_number,
-    only_number,
-    parse_quantity,
-    restated,
-)
+from empo_serve.semantics.numbers import parse_quantity
+from empo_serve.semantics.numbers_in_text import asked_number, only_number, restated
 from empo_serve.semantics.numerals import foreign_number
+from empo_serve.semantics.quantities import Quantity
 from empo_serve.semantics.questions import (
     asks_how_many,
     asks_when,

@@ -23,8 +23,8 @@ from empo_serve.semantics.lists import same_items
 from empo_serve.semantics.math_workers import MathWorkers
 from empo_serve.semantics.names import same_name, spells_out
 from empo_serve.semantics.normalize import has_signs, is_one_word, normalize
-from empo_serve.semantics.numbers import same_quantity
 from empo_serve.semantics.phrases import same_phrase
+from empo_serve.semantics.quantities import same_quantity
 from empo_serve.semantics.questions import (
     asks_when,
     is_open,

@@ -12,7 +12,8 @@ from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.formulas import read_formula, same_equation, same_value, same_values
 from empo_serve.semantics.frequency import Frequency, parse_frequency
-from empo_serve.semantics.numbers import parse_quantity, same_quantity
+from empo_serve.semantics.numbers import parse_quantity
+from empo_serve.semantics.quantities import same_quantity
 from empo_serve.semantics.reading import read
 from empo_serve.semantics.rules import compare
 
