@@ -74,7 +74,7 @@ _FACTORS = {
     "triples": "3", "thrice": "3", "half": "0.5", "halve": "0.5", "halves": "0.5",
     "halved": "0.5", "halving": "0.5", "quarter": "0.25",
 }  # fmt: skip
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s?(?:%|per ?cent\b)", re.I)
+_PERCENT = re.compile(r"(?<![\d.])(\d{1,15}(?:\.\d{1,15})?)\s?(?:%|per ?cent\b)", re.I)
 _SAME_WORDS = 0.6  # share of common content words from which only their order can differ
 _EQUAL_FRAME = 0.5  # share of equal words from which two sentences are one with words replaced
 
