@@ -169,9 +169,10 @@ def _plot(runs: Sequence[dict[str, Any]], file: Path) -> None:
             y = [numbers(entry, "heldout", SAMPLED).mean() for entry in entries]
             axes.plot(x, y, color=COLORS[arm], lw=0.8, alpha=0.5)
             curves.append((x, y))
-        if curves and len({tuple(x) for x, _ in curves}) == 1:
-            mean = np.mean([y for _, y in curves], axis=0)
-            axes.plot(curves[0][0], mean, "o-", color=COLORS[arm], lw=2.2, ms=4, label=NAMES[arm])
+        if curves and len({len(x) for x, _ in curves}) == 1:
+            # A run that found nothing more in the band ended an update or two sooner.
+            x, y = np.mean(curves, axis=0)
+            axes.plot(x, y, "o-", color=COLORS[arm], lw=2.2, ms=4, label=NAMES[arm])
     before = [numbers(all_runs.entries("none", s)[0], "heldout", MAJORITY) for s in all_runs.seeds]
     level = float(np.mean([m.mean() for m in before]))
     axes.axhline(level, color=COLORS["none"], lw=1, ls="--", label="majority of 8, no update")
