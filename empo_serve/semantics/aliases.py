@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from empo_serve.semantics.normalize import without_accents
 from empo_serve.semantics.questions import words
+from empo_serve.semantics.spellings import plain_spelling
 from empo_serve.semantics.synonyms import are_synonyms
 
 _PLACES = """
@@ -239,7 +240,6 @@ _ELEMENTS = words(
 _ELEMENT_QUESTION = re.compile(
     r"\b(?:element|metal|gas(?:es)?|symbol|chemical|atom|atomic|periodic)s?\b", re.I
 )
-_SPELLINGS = {"aluminum": "aluminium", "sulfur": "sulphur", "cesium": "caesium"}
 
 
 def _table(text: str) -> dict[str, frozenset[str]]:
@@ -258,7 +258,13 @@ _ENGLISH_MONTHS = frozenset(
     words("january february march april may june july august september october november december")
 )
 _WORD = re.compile(r"[^\W\d]{3,}")
-_SYMBOL_OF = dict(zip(_ELEMENTS[::2], _ELEMENTS[1::2], strict=True))
+# Where a word is asked for, two words for one thing are two answers.
+_WORD_QUESTION = re.compile(
+    r"\b(?:synonyms?|antonyms?|opposite|plural|rhymes?|spell(?:ed|ing|t)?|letters?|syllables?"
+    r"|abbreviation|(?:an)?other (?:word|name|term)|word (?:for|that|which|begins?|starts?))\b",
+    re.I,
+)
+_SYMBOL_OF = dict(zip(map(plain_spelling, _ELEMENTS[::2]), _ELEMENTS[1::2], strict=True))
 _NAME_OF = {symbol: name for name, symbol in _SYMBOL_OF.items()}
 
 
@@ -268,7 +274,7 @@ def is_alias(question: str, a: str, b: str) -> bool:
     for table in (_NAMES, _CALENDAR):
         if one in table and other in table and table[one] & table[other]:
             return True
-    if are_synonyms(one, other):
+    if are_synonyms(one, other) and not _WORD_QUESTION.search(question):
         return True
     if not _ELEMENT_QUESTION.search(question):
         return False
@@ -303,8 +309,7 @@ def _element(text: str) -> str | None:
     text = text.strip(" .")
     if text in _NAME_OF:
         return _NAME_OF[text]
-    name = _key(text)
-    name = _SPELLINGS.get(name, name)
+    name = plain_spelling(_key(text))
     return name if name in _SYMBOL_OF else None
 
 

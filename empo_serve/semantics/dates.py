@@ -59,6 +59,11 @@ _CENTURY = re.compile(
     r"|\b(?P<hundreds>\d\d)00['’]?s\b",
     re.I,
 )
+_PART = re.compile(
+    r"\b(?:(?P<early>early|beginning|start|first half)|(?P<mid>mid|middle)"
+    r"|(?P<late>late|end|second half)|(?P<BC>b\.?c))\b",
+    re.I,
+)
 _TEEN = "ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen|seventeen|eighteen|nineteen"
 _SPOKEN_YEAR = re.compile(
     rf"\b({_TEEN}|twenty)[ -](hundred(?! and)|(?:{'|'.join(_TENS)})y"
@@ -139,7 +144,8 @@ def parse_decade(text: str) -> tuple[int | None, int] | None:
 def parse_period(text: str) -> tuple[int, int] | None:
     """(first year, last year) of the only decade, century or span of years in `text`."""
     text = text[:300]
-    spans = [(int(span[1] or span[3]), int(span[2] or span[4])) for span in _SPAN.finditer(text)]
+    span = parse_span(text)
+    spans = [] if span is None else [span]
     for century in _CENTURY.finditer(text):
         hundred = _hundreds(century)
         if hundred is not None:
@@ -149,6 +155,21 @@ def parse_period(text: str) -> tuple[int, int] | None:
         first = 100 * decade[0] + 10 * decade[1]
         spans.append((first, first + 9))
     return spans[0] if len(spans) == 1 else None
+
+
+def parse_span(text: str) -> tuple[int, int] | None:
+    """(first year, last year) where `text` names the two, and no other number."""
+    spans = list(_SPAN.finditer(text[:300]))
+    if len(spans) != 1 or re.search(r"\d", _SPAN.sub("", text)):
+        return None
+    first, last = (int(year) for year in spans[0].groups() if year)
+    return first, last
+
+
+def part_of_period(text: str) -> str:
+    """ "early" of "the beginning of the 19th century", "BC" before Christ; "" for all of it."""
+    found = _PART.search(text[:300])
+    return "" if found is None else next(name for name, said in found.groupdict().items() if said)
 
 
 def _hundreds(century: re.Match[str]) -> int | None:

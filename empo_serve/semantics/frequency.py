@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from empo_serve.semantics.numbers import parse_quantity
+from empo_serve.semantics.units import UNITS, singular
 
-# unit -> (dimension, how many of its base unit): months and days cannot be compared.
-_PERIODS = {
-    "second": ("time", 1), "minute": ("time", 60), "hour": ("time", 3600), "day": ("time", 86_400),
-    "week": ("time", 604_800), "fortnight": ("time", 1_209_600), "month": ("months", 1),
-    "quarter": ("months", 3), "year": ("months", 12), "decade": ("months", 120),
-    "century": ("months", 1200), "centurie": ("months", 1200), "hr": ("time", 3600),
-    "wk": ("time", 604_800), "yr": ("months", 12),
-}  # fmt: skip
+_QUARTER = 3  # months
+_PERIODS = {name: unit for name, unit in UNITS.items() if unit[0] in ("time", "years")} | {
+    "quarter": (UNITS["month"][0], _QUARTER * UNITS["month"][1])
+}
 _ADVERBS = {  # times in a unit
     "hourly": ("1", "hour"), "daily": ("1", "day"), "weekly": ("1", "week"),
     "fortnightly": ("1", "fortnight"), "monthly": ("1", "month"), "quarterly": ("1", "quarter"),
@@ -23,7 +20,7 @@ _ADVERBS = {  # times in a unit
     "semiannually": ("2", "year"), "biennially": ("1/2", "year"), "triennially": ("1/3", "year"),
     "quadrennially": ("1/4", "year"), "quinquennially": ("1/5", "year"),
 }  # fmt: skip
-_PERIOD = rf"(?P<period>(?:{'|'.join(_PERIODS)})s?|centuries)"
+_PERIOD = rf"(?P<period>(?:{'|'.join(_PERIODS)})s?)"
 _TIMES = r"(?P<times>once|twice|thrice|\S+ times?)"
 _PATTERNS = tuple(
     re.compile(rf"(?:^|\s){pattern}$", re.I)
@@ -46,7 +43,8 @@ _OTHER = re.compile(r"\b(?:not|never|n['’]t|more|less|least|most|only|almost)\
 
 @dataclass(frozen=True, slots=True)
 class Frequency:
-    """So many times in the base unit of `dimension`: a second ("time") or a month ("months")."""
+    """So many times in the base unit of `dimension` (units.UNITS): a second or a month, which
+    cannot be compared."""
 
     times: Fraction
     dimension: str
@@ -71,12 +69,11 @@ def parse_frequency(question: str, text: str) -> Frequency | None:
     every = _every(said["every"]) if said.get("every") else Fraction(1)
     if not times or not every:
         return None
-    unit = said["period"].lower()
-    return _frequency(times, every, unit if unit in _PERIODS else unit[:-1])
+    return _frequency(times, every, said["period"].lower())
 
 
 def _frequency(times: Fraction, every: Fraction, unit: str) -> Frequency:
-    dimension, size = _PERIODS[unit]
+    dimension, size = _PERIODS.get(unit) or _PERIODS[singular(unit)]
     return Frequency(times / (every * size), dimension)
 
 

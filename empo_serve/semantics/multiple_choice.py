@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_PLACES = ("first", "second", "third", "fourth", "fifth", "sixth", "last")
-_LAST = len(_PLACES) - 1
+from empo_serve.semantics.numbers import ORDINALS
+
 _NUMBERED = re.compile(
-    rf"\W*(?:(?:it is|it['’]s|i choose|i pick) )?the ({'|'.join(_PLACES)})"
+    rf"\W*(?:(?:it is|it['’]s|i choose|i pick) )?the ({'|'.join(ORDINALS)}|last)"
     r"(?: (?:one|option|choice|answer|statement|alternative))?\W*",
     re.I,
 )
@@ -36,10 +36,8 @@ def chosen_label(answer: str, options: Mapping[str, str]) -> str:
         if hits:
             return str(hits[-1]).upper()
     if numbered := _NUMBERED.fullmatch(answer):
-        labels_in_order = list(options)
-        place = _PLACES.index(numbered[1].lower())
-        place = len(labels_in_order) - 1 if place == _LAST else place
-        return labels_in_order[place] if place < len(labels_in_order) else ""
+        place = ORDINALS.get(numbered[1].lower(), len(options))  # else "last"
+        return list(options)[place - 1] if place <= len(options) else ""
     said = _padded(answer)
     texts = {label: _padded(text) for label, text in options.items() if text}
     named = [label for label, text in texts.items() if text in said]
@@ -49,18 +47,18 @@ def chosen_label(answer: str, options: Mapping[str, str]) -> str:
 
 
 def _affirmed(answer: str, texts: Mapping[str, str]) -> str:
-    """Of several options that an answer names, the one that it names first without a negation."""
+    """Of several options that an answer names, the only one that it does not deny."""
     denied: set[str] = set()
-    affirmed: list[str] = []
+    affirmed: set[str] = set()
     for clause in _CLAUSE.split(answer):
         said = _padded(clause)
         named = [label for label, text in texts.items() if text in said]
         if _DENIAL.search(clause):
             denied |= set(named)
-        elif len(named) == 1:
-            affirmed += named
-    left = [label for label in affirmed if label not in denied]
-    return left[0] if left else ""
+        else:
+            affirmed |= set(named)
+    left = affirmed - denied
+    return left.pop() if len(left) == 1 else ""
 
 
 def _padded(text: str) -> str:

@@ -17,7 +17,7 @@ SMALL = {
     "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80,
     "ninety": 90, "dozen": 12,
 }  # fmt: skip
-_ORDINALS = {
+ORDINALS = {
     "first": 1, "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7,
     "eighth": 8, "ninth": 9, "tenth": 10, "eleventh": 11, "twelfth": 12, "thirteenth": 13,
     "fourteenth": 14, "fifteenth": 15, "sixteenth": 16, "seventeenth": 17, "eighteenth": 18,
@@ -25,7 +25,7 @@ _ORDINALS = {
 }  # fmt: skip
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _PARTS = {"half": 2, "halves": 2, "third": 3, "thirds": 3, "quarter": 4, "quarters": 4} | {
-    part: n for word, n in _ORDINALS.items() if 4 <= n <= 20 for part in (word, word + "s")
+    part: n for word, n in ORDINALS.items() if 4 <= n <= 20 for part in (word, word + "s")
 }
 
 _LITERAL = re.compile(
@@ -169,7 +169,7 @@ def spoken_number(text: str) -> tuple[Fraction, str] | None:
     total, current, used = Fraction(0), Fraction(0), 0
     for i, token in enumerate(tokens):
         following = tokens[i + 1] if i + 1 < len(tokens) else ""
-        number = SMALL.get(token) or _ORDINALS.get(token) or (0 if token == "zero" else None)
+        number = SMALL.get(token) or ORDINALS.get(token) or (0 if token == "zero" else None)
         is_one = i == 1 and tokens[0] in ("a", "an")  # "a third"
         if token in _PARTS and ((0 < current < 20 and not total) or token == "half" or is_one):
             current = (current or Fraction(1)) / _PARTS[token]

@@ -10,6 +10,7 @@ from empo_serve.semantics.dates import (
     parse_date,
     parse_decade,
     parse_period,
+    parse_span,
     parse_time,
     years_in_digits,
 )
@@ -77,7 +78,7 @@ class Reading:
         text = years_in_digits(self.text) if asks_when(self.question) else self.text
         if _HOW_LONG.search(self.question):
             text = _CLOCK_TIME.sub(r"\1 hours \2 minutes", text)
-            if (span := parse_period(text)) is not None:
+            if (span := parse_span(text)) is not None:
                 return Quantity(Fraction(span[1] - span[0]), "year")
         whole = parse_quantity(text)
         if whole or (looks_like_math(self.text) and not _is_wordy(self.text)):

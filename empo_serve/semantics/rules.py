@@ -14,9 +14,7 @@ from empo_serve.errors import ScorerError
 from empo_serve.semantics.aliases import calendar_names, is_alias, is_calendar_name
 from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.conflicts import same_change
-from empo_serve.semantics.dates import (
-    same_decade,
-)
+from empo_serve.semantics.dates import part_of_period, same_decade
 from empo_serve.semantics.equations import as_interval
 from empo_serve.semantics.formulas import same_equation, same_value, same_values
 from empo_serve.semantics.lists import same_items
@@ -97,10 +95,11 @@ def compare(a: Reading, b: Reading) -> Verdict:
             return Verdict(a.date == b.date, "date_time")
         if a.time is not None and b.time is not None:
             return Verdict(a.time == b.time, "date_time")
+        is_same_part = part_of_period(a.text) == part_of_period(b.text)
         if a.decade is not None and b.decade is not None:
-            return Verdict(same_decade(a.decade, b.decade), "date_time")
+            return Verdict(is_same_part and same_decade(a.decade, b.decade), "date_time")
         if a.period is not None and b.period is not None:
-            return Verdict(a.period == b.period, "date_time")
+            return Verdict(is_same_part and a.period == b.period, "date_time")
     if a.ratio is not None and b.ratio is not None:
         return Verdict(a.ratio == b.ratio, "ratio")
     frequencies = a.frequency, b.frequency

@@ -94,9 +94,7 @@ _THINKING = re.compile(
     r"|i (?:also |do |would |['’]d )*(think|believe|guess|suppose|know|reckon|assume|recall"
     r"|remember|say|imagine|bet)( that)?|i['’]d (say|guess|bet|think)( that)?"
     r"|i(?: would|['’]d|['’]ll| will|['’]m going to)? (?:go|stick) (?:with|for)"
-    r"|i can (?:say|tell you)(?: that)?|without further context i assume you mean"
-    r"|it depends[^.]*, but (?:you['’]d|one would|i['’]d) (?:usually |normally )?"
-    r"(?:say|give it|take|need)"
+    r"|i can (?:say|tell you)(?: that)?|(?:without [^,.]{1,40} )?i (?:assume|take it) you mean"
     r"|my (?:best |first |final )?(?:guess|answer|bet|pick) (?:is|would be|was)(?: that)?"
     r"|i (get|got|find|found|obtain)\b|i would (choose|pick|guess)|i (choose|pick)|in my opinion"
     r"|not an? [^,.]{1,40}(?=,)|if memory serves(?: me)?(?: right| well| correctly)?"
@@ -117,6 +115,8 @@ _MISTAKEN = re.compile(
     r" [^,;]+[,;] (?:but )?)(?=(?:it|that)(?: is|['’]s)\b)",
     re.I,
 )
+# "It depends on the size, but about ten minutes"
+_DEPENDS = re.compile(r"^(?:it|that|this) (?:depends|varies)\b[^.]*?[,;] but\s+", re.I)
 _CONTRAST = re.compile(
     r"[,;:]?\s+(?:but|yet|however|though|still|nevertheless|pero|aber|mais|mas|ma|maar|но)\b,?\s+"
     r"|[,，、]\s*(?:但是?|ですが|でも)",
@@ -176,8 +176,8 @@ def after_hedge(sentence: str) -> str:
 
 def _step(sentence: str) -> str:
     is_personal = is_refusal(sentence) or is_chatter(sentence) or bool(_THINKING.match(sentence))
-    if mistaken := _MISTAKEN.match(sentence):
-        return sentence[mistaken.end() :].strip()
+    if aside := _MISTAKEN.match(sentence) or _DEPENDS.match(sentence):
+        return sentence[aside.end() :].strip()
     contrast = _CONTRAST.search(sentence)
     if contrast and sentence[contrast.end() :].strip():
         before = sentence[: contrast.start()]

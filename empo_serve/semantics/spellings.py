@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 
+from empo_serve.semantics.numbers import ORDINALS
 from empo_serve.semantics.questions import words
 
-_PLACES = words(
-    "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth"
-    " fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth"
-)
 _ROMAN = words("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv xvi xvii xviii xix xx")
-_NUMERAL = dict(zip(_PLACES, _ROMAN, strict=True)) | {
+_NUMERAL = {word: _ROMAN[n - 1] for word, n in ORDINALS.items() if n <= len(_ROMAN)} | {
     "1": "i", "2": "ii", "one": "i", "two": "ii",
 }  # fmt: skip
-_REGNAL = re.compile(rf"(?<=[a-z]) the ({'|'.join(_PLACES)})\b")
+_REGNAL = re.compile(rf"(?<=[a-z]) the ({'|'.join(ORDINALS)})\b")
 _WAR = re.compile(r"\b(first|second) world war\b|\b(?:world war |ww ?)(i{1,2}|1|2|one|two)\b")
 _AMERICAN = (
     (re.compile(r"\bgrey"), "gray"),
@@ -28,6 +25,7 @@ _AMERICAN = (
     (re.compile(r"(?<=[a-z]{2}log)ue(?=s?\b)"), ""),
     (re.compile(r"\baluminium\b"), "aluminum"),
     (re.compile(r"\bsulph"), "sulf"),
+    (re.compile(r"\bcaesium\b"), "cesium"),
     (re.compile(r"\bplough"), "plow"),
     (re.compile(r"\btyre(?=s?\b)"), "tire"),
     (re.compile(r"\bdefence\b"), "defense"),
@@ -43,7 +41,7 @@ def same_spelling(a: str, b: str) -> bool:
 def plain_spelling(key: str) -> str:
     """A normalised text with Roman numerals for kings and wars, in American spelling."""
     key = _WAR.sub(lambda war: f"world war {_numeral(war[1] or war[2])}", key)
-    key = _REGNAL.sub(lambda place: f" {_NUMERAL[place[1]]}", key)
+    key = _REGNAL.sub(lambda place: f" {_numeral(place[1])}", key)
     for pattern, american in _AMERICAN:
         key = pattern.sub(american, key)
     return key

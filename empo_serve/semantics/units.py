@@ -6,14 +6,15 @@ import re
 from fractions import Fraction
 
 UNITS: dict[str, tuple[str, Fraction]] = {}  # unit -> (dimension, factor to its base unit)
+_SYMBOLS: dict[str, str] = {}  # unit -> the first of its names
 for _dimension, _table in {
     "length": "mm millimetre millimeter 0.001; cm centimetre centimeter 0.01; m metre meter 1;"
-    " km kilometre kilometer 1000; inch inche in 0.0254; ft foot feet 0.3048; yard yd 0.9144;"
-    " mile mi 1609.344",
+    " dm decimetre decimeter 0.1; km kilometre kilometer 1000; in inch inche 0.0254;"
+    " ft foot feet 0.3048; yd yard 0.9144; mi mile 1609.344",
     "mass": "mg milligram 0.001; g gram gramme 1; kg kilogram kilo 1000; tonne 1000000;"
     " oz ounce 28.349523125; lb pound 453.59237",
-    "time": "millisecond ms 0.001; second sec s 1; minute min 60; hour hr h 3600; day 86400;"
-    " week 604800; fortnight 1209600",
+    "time": "ms millisecond 0.001; second sec s 1; minute min 60; hour hr h 3600; day 86400;"
+    " week wk 604800; fortnight 1209600",
     "years": "month 1; year yr 12; decade 120; century centurie 1200; millennium 12000",
     "speed": "m/s 1; km/s 1000; km/h kph kmh 5/18; mi/h mph 0.44704; ft/s 0.3048",
     "area": "mm2 0.000001; cm2 0.0001; dm2 0.01; m2 1; hectare ha 10000; km2 1000000",
@@ -34,6 +35,7 @@ for _dimension, _table in {
         *_names, _factor = _row.split()
         for _name in _names:
             UNITS[_name] = (_dimension, Fraction(_factor))
+            _SYMBOLS[_name] = _names[0]
 COUNTS = {"pair": 2, "couple": 2, "dozen": 12}
 _CELSIUS = {  # what a degree is in Celsius
     "celsius": (Fraction(1), Fraction(0)),
@@ -42,11 +44,6 @@ _CELSIUS = {  # what a degree is in Celsius
 }
 _PER = re.compile(r"^(\w+)(?: ?/ ?| per | an? | every | each )(s|sec|second|h|hr|hour)$")
 _POWER = re.compile(r"^(?:(square|sq\.?|cubic) (\w+)|(\w+?)\^?\{?([23])\}?)$")
-_ABBREVIATED = {
-    "millimetre": "mm", "millimeter": "mm", "centimetre": "cm", "centimeter": "cm", "metre": "m",
-    "meter": "m", "kilometre": "km", "kilometer": "km", "mile": "mi", "foot": "ft", "feet": "ft",
-    "decimetre": "dm", "decimeter": "dm", "inche": "in", "inch": "in",
-}  # fmt: skip
 _CURRENCIES = ("dollar", "euro", "sterling")
 _MONEY = re.compile(r"[$€£]|\b(?:dollars?|cents?|euros?|usd|eur|gbp)\b", re.I)
 
@@ -54,17 +51,17 @@ _MONEY = re.compile(r"[$€£]|\b(?:dollars?|cents?|euros?|usd|eur|gbp)\b", re.I
 def rate(name: str) -> str:
     """ "metres per second" -> "m/s", "square metres" -> "m2"; anything else as it is."""
     if found := _PER.match(name):
-        short = f"{_short(found[1])}/{found[2][0]}"
+        short = f"{_symbol(found[1])}/{found[2][0]}"
     elif power := _POWER.match(name):
         exponent = power[4] or ("3" if power[1] == "cubic" else "2")
-        short = f"{_short(power[2] or power[3])}{exponent}"
+        short = f"{_symbol(power[2] or power[3])}{exponent}"
     else:
         return name
     return short if short in UNITS else name
 
 
-def _short(name: str) -> str:
-    return _ABBREVIATED.get(singular(name), name)
+def _symbol(name: str) -> str:
+    return _SYMBOLS.get(singular(name), name)
 
 
 def celsius(value: Fraction, unit: str) -> Fraction | None:

@@ -30,8 +30,8 @@ def train(job_dir: Path, *start: str) -> JobResult:
     assert done.returncode == 0, done.stderr
     result = read_result(job_dir)
     assert result is not None
-    # Every micro-batch is computed once, wherever: one first of each of the two steps.
-    assert done.stderr.count("micro-batch 1/") == 2
+    # Every micro-batch is computed once, wherever: one first of each of two steps, twice.
+    assert done.stderr.count("micro-batch 1/") == 4
     return result
 
 
@@ -43,6 +43,7 @@ def test_two_processes_give_the_adapter_of_one(tmp_path: Path) -> None:
         beta=0.02,
         micro_batch_tokens=64,  # several micro-batches, not as many for each process
         groups_per_update=3,  # two steps
+        num_iterations=2,
         max_grad_norm=1e6,  # a mean in place of the sum would show
     )
     write_job(tmp_path / "one", job)

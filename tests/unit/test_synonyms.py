@@ -41,6 +41,11 @@ def test_other_nouns_are_no_synonyms(a: str, b: str) -> None:
     assert not are_synonyms(a, b)
 
 
+def test_where_a_word_is_asked_for_two_words_are_two_answers() -> None:
+    asked = 'Name another word for "vehicle".'
+    assert compare(read(asked, "a car"), read(asked, "an automobile")).same is not True
+
+
 @given(st.sampled_from(["car", "porto", "mercury", "heart", "x", ""]), st.text(max_size=8))
 def test_being_synonyms_has_no_direction(a: str, b: str) -> None:
     assert are_synonyms(a, b) == are_synonyms(b, a)
