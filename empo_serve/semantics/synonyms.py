@@ -11,14 +11,10 @@ import gzip
 from functools import lru_cache
 from importlib.resources import files
 
-from empo_serve.semantics.units import UNITS
-
 
 def are_synonyms(a: str, b: str) -> bool:
     """Of two nouns or names, lower case and without accents; a plural s does not count."""
     one, other = _find(a), _find(b)
-    if not one or not other or a in UNITS or b in UNITS:
-        return False
     return any(one[meaning] or other[meaning] for meaning in one.keys() & other.keys())
 
 

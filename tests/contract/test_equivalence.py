@@ -132,6 +132,11 @@ def test_hostile_text_gets_a_verdict_or_none_at_all(
     assert not verdicts[1].same
 
 
+def test_answers_of_several_formulas_never_merge_by_one_of_them(equivalence: Equivalence) -> None:
+    pair = ("centre $(2,-3)$, radius $4$", "centre $(-2,3)$, radius $4$")
+    assert equivalence.same("Find the centre and the radius.", [pair])[0].same is not True
+
+
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:16]))
 def test_hostile_text_ends_no_model(any_equivalence: Equivalence, text: str) -> None:
     for pair in ((text, "Paris"), (text, text)):

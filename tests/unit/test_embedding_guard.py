@@ -161,3 +161,20 @@ def test_a_negation_is_no_conflict_where_it_denies_nothing_that_is_said(
 ) -> None:
     for verdict in (guard(question, a, b), guard(question, b, a)):
         assert verdict is None or verdict.method != "conflict_negation"
+
+
+def test_a_comparison_may_be_turned_around() -> None:
+    asked = "Why do we see lightning before we hear the thunder?"
+    slower, faster = "Sound is much slower than light.", "Light is much faster than sound."
+    assert guard(asked, slower, faster) is None
+    turned = guard(asked, slower, "Light is much slower than sound.")
+    assert turned is not None
+    assert turned.same is False
+
+
+def test_what_follows_from_a_reason_tells_the_direction() -> None:
+    asked = "What happens to the pressure of the gas?"
+    said = "It is proportional to the volume, so it goes down with it."
+    verdict = guard(asked, said, "The pressure rises quickly then.")
+    assert verdict is not None
+    assert verdict.same is False

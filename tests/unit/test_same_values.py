@@ -12,6 +12,7 @@ from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.formulas import read_formula, same_equation, same_value, same_values
 from empo_serve.semantics.frequency import Frequency, parse_frequency
+from empo_serve.semantics.multiple_choice import chosen_label
 from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.quantities import same_quantity
 from empo_serve.semantics.reading import read
@@ -142,6 +143,11 @@ def verdict(question: str, a: str, b: str) -> Verdict:
             "Estonia, Latvia",
         ),
         ("Which is a reptile? A) frog B) lizard", "The lizard is a reptile, the frog is not.", "B"),
+        (
+            "What share of the pie is left if you eat a quarter of it?",
+            "Three quarters of the pie are left.",
+            "0.75",
+        ),
         ("What is 18:45 on a 12-hour clock?", "A quarter to seven in the evening", "6:45 PM"),
         ("What is the capital?", "Some think it is Sydney, but it is Canberra.", "Canberra"),
         ("What is the capital?", "I'm sure it's not Canberra, it's Sydney", "Sydney"),
@@ -156,6 +162,15 @@ def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> Non
     ("question", "a", "b"),
     [
         (LONG, "2 hours, or 100 minutes", "100 minutes"),  # the two do not agree
+        (LONG, "2 hours, or 100 minutes", "2 hours"),
+        (OFTEN, "every year", "not every year"),
+        (OFTEN, "once a year", "less than once a year"),
+        ("Find all solutions of x(x-4) = 0.", "x = 4", "0 and 4"),
+        (
+            "Which cities hosted in 2012 and 2016?",
+            "London hosted it, Rio de Janeiro too.",
+            "London",
+        ),
         (LONG, "an hour and a half", "an hour and forty minutes"),
         (FAST, "60 miles per hour", "60 km/h"),
         (MUCH, "20 cm²", "20 m²"),
@@ -237,6 +252,13 @@ def test_several_formulas_are_compared_one_by_one() -> None:
 def test_numbers_that_are_written_in_other_ways(a: str, b: str, same: bool | None) -> None:
     assert same_value(read_formula(a), read_formula(b)) is same
     assert same_value(read_formula(b), read_formula(a)) is same
+
+
+def test_an_option_that_is_named_and_then_denied_is_not_chosen() -> None:
+    offered = {"A": "frog", "B": "newt"}
+    assert chosen_label("It may look like a frog, but not a frog, a newt is meant.", offered) == "B"
+    assert chosen_label("The frog croaks, the newt does not.", offered) == "A"
+    assert chosen_label("A frog is green, a newt is brown.", offered) == ""
 
 
 def test_an_equation_of_several_letters_is_an_answer_as_a_whole() -> None:
