@@ -99,6 +99,12 @@ def test_a_hostile_question_makes_different_answers_no_equals(
     guard(text, "It rises with the price of coal.", "The price of coal makes it go down.")
 
 
+def test_who_is_who_is_who_is_read_at_once() -> None:
+    # Of a person, each copula could be the one that parts name and description.
+    text = "x " + "who is " * 10_000 + "Ana."
+    assert extract_answer("Who was it?", text).endswith("Ana")
+
+
 @pytest.fixture
 def workers() -> Iterator[MathWorkers]:
     made = MathWorkers(1, 1.5)

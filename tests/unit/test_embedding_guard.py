@@ -175,6 +175,7 @@ def test_a_comparison_may_be_turned_around() -> None:
 def test_what_follows_from_a_reason_tells_the_direction() -> None:
     asked = "What happens to the pressure of the gas?"
     said = "It is proportional to the volume, so it goes down with it."
-    verdict = guard(asked, said, "The pressure rises quickly then.")
-    assert verdict is not None
-    assert verdict.same is False
+    for other, is_same in (("The pressure rises then.", False), ("The pressure falls then.", True)):
+        verdict = guard(asked, said, other)
+        assert verdict is not None
+        assert verdict.same is is_same

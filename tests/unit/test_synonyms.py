@@ -41,6 +41,10 @@ def test_other_nouns_are_no_synonyms(a: str, b: str) -> None:
     assert not are_synonyms(a, b)
 
 
+def test_two_words_may_be_written_as_one() -> None:
+    assert are_synonyms("thigh bone", "femur")
+
+
 def test_where_a_word_is_asked_for_two_words_are_two_answers() -> None:
     asked = 'Name another word for "vehicle".'
     assert compare(read(asked, "a car"), read(asked, "an automobile")).same is not True
