@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +11,7 @@ from typing import Any
 import pytest
 from serving import Served
 
-AT_ONCE_S = 1.0
-# An answer of four minutes, which begins after half a second.
+# An answer of four minutes, which begins after half a second: `until` gives up long before that.
 SLOW = '["--tokens-per-s", "4", "--min-tokens", "1000", "--first-token-s", "0.5"]'
 HELLO = {"messages": [{"role": "user", "content": "x"}]}
 
@@ -66,9 +64,7 @@ def test_a_client_that_leaves_ends_the_generation(
         response.readline()
         response.close()
     connection.close()
-    left = time.monotonic()
     served.until(lambda: engine_stats(served)["running"] == 0)
-    assert time.monotonic() - left < AT_ONCE_S
     requests = 2 if "empo" in fields else 1
     served.until(lambda: engine_stats(served)["aborted"] == before["aborted"] + requests)
     assert engine_stats(served)["waiting"] == 0
