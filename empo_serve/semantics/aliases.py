@@ -1,65 +1,49 @@
-"""Other names of the same place, element, month or day: a closed table of general knowledge.
+"""Other names of the same place, language, currency, element, month or day.
 
-Names of well-known countries, cities and rivers in English and in their own or a neighbour's
-language, symbols of the chemical elements, months and days of the week. One line is one thing.
-Not covered: people, works, companies.
+Countries, languages, currencies, months and days come from the Unicode CLDR in forty languages
+(`scripts/gen_languages.py`). Well-known cities and rivers in English and in their own or a
+neighbour's language, older names of countries, and symbols of the chemical elements are a closed
+table here; one line is one thing. Not covered: people, works, companies.
 """
 
 from __future__ import annotations
 
+import gzip
 import re
+import unicodedata
 from functools import lru_cache
+from importlib.resources import files
 
 from empo_serve.semantics.normalize import without_accents
+from empo_serve.semantics.numbers import ORDINALS
 from empo_serve.semantics.questions import words
 from empo_serve.semantics.spellings import plain_spelling
 from empo_serve.semantics.synonyms import are_synonyms
 
 _PLACES = """
-germany|deutschland|allemagne|alemania|germania|alemanha|duitsland
-austria|osterreich|autriche|oostenrijk
-switzerland|schweiz|suisse|svizzera|suiza
-france|frankreich|francia|franca|frankrijk
-spain|spanien|espana|espagne|spagna|espanha|spanje
-italy|italien|italia|italie
-portugal|portogallo
-netherlands|holland|nederland|niederlande|pays-bas|paises bajos|paesi bassi
-belgium|belgien|belgique|belgie|belgica|belgio
-luxembourg|luxemburg
-united kingdom|uk|great britain|britain|grossbritannien|royaume-uni|reino unido|regno unito
+united kingdom|uk|great britain|britain|grossbritannien
 england|angleterre|inglaterra|inghilterra
 scotland|schottland|ecosse|escocia|scozia
-ireland|irland|irlande|irlanda|eire
-united states|united states of america|usa|us|america|vereinigte staaten|etats-unis|estados unidos
-russia|russian federation|russland|russie|rusia|rossija|россия
-poland|polen|pologne|polonia|polska
-czech republic|czechia|tschechien|cesko|republique tcheque
-hungary|ungarn|hongrie|hungria|ungheria|magyarorszag
-greece|griechenland|grece|grecia|hellas
-turkey|turkiye|turkei|turquie|turquia|turchia
-sweden|schweden|suede|suecia|svezia|sverige
-norway|norwegen|norvege|noruega|norvegia|norge
-denmark|danemark|dinamarca|danimarca|danmark
-finland|finnland|finlande|finlandia|suomi
-iceland|islande|islandia|islanda
-croatia|kroatien|croatie|croacia|croazia|hrvatska
-egypt|agypten|egypte|egipto|egitto
-morocco|marokko|maroc|marruecos|marocco
-japan|japon|giappone|japao|nippon|日本
-china|people's republic of china|chine|cina|中国
-india|indien|inde|bharat
-south korea|republic of korea|sudkorea|coree du sud|corea del sur
-north korea|democratic people's republic of korea|nordkorea|coree du nord|corea del norte
-brazil|brasilien|bresil|brasil|brasile
-mexico|mexiko|mexique|messico
+ireland|eire
+united states|united states of america|us|america
+russia|russian federation|rossija
+czechia|czech republic|republique tcheque
+turkiye|turkey
+croatia|hrvatska
+japan|nippon
+china|people's republic of china
+india|bharat
+south korea|republic of korea
+congo - kinshasa|democratic republic of the congo|dr congo|drc
+congo - brazzaville|republic of the congo
+north korea|democratic people's republic of korea
 myanmar|burma
 sri lanka|ceylon
 thailand|siam
 iran|persia
 eswatini|swaziland
-ivory coast|cote d'ivoire
-cape verde|cabo verde
-east timor|timor-leste
+cote d'ivoire|ivory coast|elfenbeinkuste|costa de marfil
+timor-leste|east timor
 prague|praha|prag|praga
 vienna|wien|viena|wenen
 munich|munchen|monaco di baviera
@@ -145,38 +129,21 @@ north sea|nordsee
 baltic|baltic sea|ostsee
 lake constance|bodensee
 lake geneva|genfer see|lac leman
-european union|eu|europaische union|union europeenne|union europea
+european union|eu
 united nations|un|u.n.|uno|onu|united nations organization
 pound sterling|pound|british pound|sterling|gbp|pounds sterling
-us dollar|united states dollar|usd|american dollar|u.s. dollar
-euro|eur
-japanese yen|yen|jpy
-swiss franc|chf
-indian rupee|inr
+us dollar|united states dollar|american dollar|u.s. dollar
+japanese yen|yen
 renminbi|yuan|rmb|cny|chinese yuan
-south korean won|won|krw
-english|englisch|anglais|ingles|inglese
-german|deutsch|allemand|aleman|tedesco|alemao
-french|franzosisch|francais|frances|francese
-spanish|spanisch|espagnol|espanol|castilian|castellano|spagnolo|espanhol
-portuguese|portugiesisch|portugais|portugues|portoghese
-italian|italienisch|italien|italiano
-dutch|niederlandisch|neerlandais|nederlands
+south korean won|won
+spanish|castilian|castellano
 texas|tx
 california|ca
 florida|fl
 hawaii|hi
 alaska|ak
-china|中国|kitay|китай
-germany|德国|ドイツ|германия
-france|法国|フランス|франция
-united kingdom|英国|イギリス|великобритания
-united states|美国|アメリカ|сша
-russia|俄罗斯|ロシア
-italy|意大利|イタリア|италия
-spain|西班牙|スペイン|испания
-japan|япония
-india|印度|インド|индия
+china|kitay|китай
+united states|アメリカ|сша
 paris|巴黎|パリ|париж
 london|londres|londra|伦敦|ロンドン|лондон
 berlin|柏林|ベルリン|берлин
@@ -203,26 +170,27 @@ east|e
 west|w
 """
 
+# Short forms, and what the CLDR does not have.
 _DAYS = """
-monday|mon|montag|lundi|lunes|lunedi|segunda-feira|maandag|月曜日|星期一
-tuesday|tue|tues|dienstag|mardi|martes|martedi|terca-feira|dinsdag|火曜日|星期二
-wednesday|wed|mittwoch|mercredi|miercoles|mercoledi|quarta-feira|woensdag|水曜日|星期三
-thursday|thu|thur|thurs|donnerstag|jeudi|jueves|giovedi|quinta-feira|donderdag|木曜日|星期四
-friday|fri|freitag|vendredi|viernes|venerdi|sexta-feira|vrijdag|金曜日|星期五
-saturday|sat|samstag|sonnabend|samedi|sabado|sabato|zaterdag|土曜日|星期六
-sunday|sun|sonntag|dimanche|domingo|domenica|zondag|日曜日|星期日
-january|jan|januar|janner|janvier|enero|gennaio|janeiro|januari
-february|feb|februar|fevrier|febrero|febbraio|fevereiro|februari
-march|mar|marz|mars|marzo|marco|maart
-april|apr|avril|abril|aprile
-may|mai|mayo|maggio|maio|mei
-june|jun|juni|juin|junio|giugno|junho
-july|jul|juli|juillet|julio|luglio|julho
-august|aug|aout|agosto|augustus
-september|sep|sept|septembre|septiembre|settembre|setembro
-october|oct|okt|oktober|octobre|octubre|ottobre|outubro
-november|nov|novembre|noviembre|novembro
-december|dec|dez|dezember|decembre|diciembre|dicembre|dezembro
+monday|mon|月曜日|星期一
+tuesday|tue|tues|火曜日|星期二
+wednesday|wed|水曜日|星期三
+thursday|thu|thur|thurs|木曜日|星期四
+friday|fri|金曜日|星期五
+saturday|sat|sonnabend|土曜日|星期六
+sunday|sun|日曜日|星期日|星期天
+january|jan|janner
+february|feb
+march|mar
+april|apr
+may|mai|mei
+june|jun
+july|jul
+august|aug
+september|sep|sept
+october|oct|okt
+november|nov
+december|dec|dez
 """
 
 _ELEMENTS = words(
@@ -242,6 +210,11 @@ _ELEMENT_QUESTION = re.compile(
 )
 
 
+def _languages(name: str) -> str:
+    packed = files("empo_serve.semantics") / "languages" / name
+    return gzip.decompress(packed.read_bytes()).decode()
+
+
 def _table(text: str) -> dict[str, frozenset[str]]:
     """Name -> the things that it names. Lines that begin alike are of one thing."""
     found: dict[str, set[str]] = {}
@@ -252,10 +225,17 @@ def _table(text: str) -> dict[str, frozenset[str]]:
     return {name: frozenset(things) for name, things in found.items()}
 
 
-_NAMES = _table(_PLACES)
-_CALENDAR = _table(_DAYS)
-_ENGLISH_MONTHS = frozenset(
-    words("january february march april may june july august september october november december")
+# Countries, languages and currencies apart: "italia" is Italy, and Italian in some languages.
+_NAMES = [_table(_PLACES + kind) for kind in _languages("names.txt.gz").split("\n\n")]
+_CALENDAR = _table(_DAYS + _languages("calendar.txt.gz"))
+_MONTHS = words(
+    "january february march april may june july august september october november december"
+)
+_ENGLISH_MONTHS = frozenset(_MONTHS)
+_ENGLISH_DAYS = frozenset(words("monday tuesday wednesday thursday friday saturday sunday"))
+_NTH_MONTH = re.compile(r"\b(\d{1,2}(?:st|nd|rd|th)|[a-z]+) month of the year\b", re.I)
+_MONTH_OR_DAY = re.compile(
+    r"\b(?:(?:which|what|in what) (?P<month>month)|(?:which|what) (?:week)?day)\b", re.I
 )
 _WORD = re.compile(r"[^\W\d]{3,}")
 # Where a word is asked for, two words for one thing are two answers.
@@ -271,7 +251,7 @@ _NAME_OF = {symbol: name for name, symbol in _SYMBOL_OF.items()}
 def is_alias(question: str, a: str, b: str) -> bool:
     """Are `a` and `b` two names of one thing?"""
     one, other = _key(a), _key(b)
-    for table in (_NAMES, _CALENDAR):
+    for table in (*_NAMES, _CALENDAR):
         if one in table and other in table and table[one] & table[other]:
             return True
     if are_synonyms(one, other) and not _WORD_QUESTION.search(question):
@@ -289,9 +269,27 @@ def is_calendar_name(text: str) -> bool:
 def calendar_names(text: str) -> frozenset[str]:
     """The months and days of the week that `text` names, in English."""
     tokens = re.findall(
-        r"[^\W\d]{3,}(?:-feira)?|[月火水木金土日]曜日|星期[一二三四五六日]", _key(text)
+        r"[^\W\d]{3,}(?:-feira)?|[月火水木金土日]曜日|星期[一二三四五六日天]|[一二三四五六七八九十]{1,2}月",
+        _key(text),
     )
     return frozenset(name for token in tokens for name in _CALENDAR.get(token, ()))
+
+
+def asked_calendar_names(question: str, text: str) -> frozenset[str]:
+    """The same, but only months where a month is asked for, and only days where a day is. "The
+    tenth month of the year" is October."""
+    names = calendar_names(_NTH_MONTH.sub(_as_month, text))
+    asked = _MONTH_OR_DAY.search(question)
+    if asked is None:
+        return names
+    wanted = _ENGLISH_MONTHS if asked["month"] else _ENGLISH_DAYS
+    return names & wanted or names
+
+
+def _as_month(found: re.Match[str]) -> str:
+    place = found[1].lower()
+    number = ORDINALS.get(place) or int(re.sub(r"\D", "", place) or 0)
+    return _MONTHS[number - 1] if 1 <= number <= 12 else found[0]
 
 
 def english_months(text: str) -> str:
@@ -315,5 +313,8 @@ def _element(text: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _key(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text).replace("’", "'")  # CO₂
     text = without_accents(text.casefold()).strip(" .,;!?\"'")
-    return re.sub(r"^(?:the|der|die|das|le|la|les|l'|el|los|las|il|lo|im|en|am|on)\s+", "", text)
+    return re.sub(
+        r"^(?:the|der|die|das|le|la|les|l'|el|los|las|il|lo|os?|im|en|am|on)\s+", "", text
+    )

@@ -69,6 +69,10 @@ _FUNCTION_WORDS = frozenset(
     )
 )
 _CONSEQUENCE = re.compile(r"(?<=\w{3}), so (?!that\b).*$", re.S)
+# One gives the effect first ("because"), the other the cause ("so").
+_EFFECT_FIRST = re.compile(
+    r"\b(?:because|since)\b.* \| .*, so\b|, so\b.* \| .*\b(?:because|since)\b", re.I | re.S
+)
 _FACTORS = {
     "double": "2", "doubles": "2", "doubled": "2", "doubling": "2", "twice": "2", "triple": "3",
     "triples": "3", "thrice": "3", "half": "0.5", "halve": "0.5", "halves": "0.5",
@@ -99,7 +103,7 @@ def conflict(question: str, a: str, b: str) -> str | None:
         return None
     if contradict(_without_condition(question, a), _without_condition(question, b)):
         return "opposite"
-    if _roles_differ(question, a, b) or _reversed(a, b):
+    if _roles_differ(question, a, b) or _reversed(a, b) or _swapped(a, b):
         return "role"
     if not is_open(question) and _crossed(question, tokens_a, tokens_b):
         return "role"
@@ -148,9 +152,9 @@ def points_at_roles(question: str, text: str) -> bool:
 def same_change(question: str, a: str, b: str) -> bool | None:
     """Where the question asks how something changes: do both go up, or both down? None if unclear.
 
-    Not covered: answers that name several quantities.
+    Not covered: answers that name several quantities; those that swap them are told apart.
     """
-    if not _CHANGE_QUESTION.search(question):
+    if not _CHANGE_QUESTION.search(question) or _swapped(a, b):
         return None
     one, other = (_change(_without_condition(question, _claim(t))) for t in (a, b))
     return None if one is None or other is None else one == other
@@ -239,6 +243,23 @@ def _reversed(a: str, b: str) -> bool:
     """ "A liquid becomes a gas" against "gas into liquid": what one begins with, the other ends."""
     one, other = ([tuple(map(stem, f)) for f in _BECOMES.findall(t)] for t in (a, b))
     return any(x[0] == y[1] or x[1] == y[0] for x in one for y in other)
+
+
+def _swapped(a: str, b: str) -> bool:
+    """ "Perseverance beats talent" against "talent beats perseverance": around a word that both
+    have, what stands before it in one stands behind it in the other, and the reverse."""
+    if is_turned(a) != is_turned(b) or _EFFECT_FIRST.search(a + " | " + b):
+        return False
+    order_a, order_b = (
+        [w for w in map(stem, words(text)) if w not in _FUNCTION_WORDS] for text in (a, b)
+    )
+    common = [w for w in order_a if order_a.count(w) == order_b.count(w) == 1]
+    for i, middle in enumerate(common):
+        before, after = set(common[:i]), set(common[i + 1 :])
+        at = order_b.index(middle)
+        if before & set(order_b[at:]) and after & set(order_b[:at]):
+            return True
+    return False
 
 
 def _crossed(question: str, a: Sequence[str], b: Sequence[str]) -> bool:

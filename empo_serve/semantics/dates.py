@@ -6,6 +6,7 @@ import calendar
 import re
 
 from empo_serve.semantics.aliases import english_months
+from empo_serve.semantics.clock_words import clock_in_digits
 from empo_serve.semantics.numbers import parse_quantity
 
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
@@ -51,7 +52,9 @@ _DECADE = re.compile(
 )
 _SPAN = re.compile(
     r"\b(?:from|between)\s+(\d{4})\s+(?:to|and|until|through)\s+(\d{4})\b"
-    r"|\b(\d{4})\s*[-–]\s*(\d{4})\b",
+    r"|\b(\d{4})\s*[-–]\s*(\d{4})\b"
+    r"|\b(\d{4})\s+and\s+(?:it\s+)?(?:ended|finished|lasted until|went on until)\s+"
+    r"(?:in\s+)?(\d{4})\b",
     re.I,
 )
 _CENTURY = re.compile(
@@ -100,7 +103,7 @@ def parse_time(text: str) -> int | None:
     """Minutes since midnight of the only time of day in `text`."""
     if len(text) > 300:
         return None
-    found = list(_CLOCK.finditer(text))
+    found = list(_CLOCK.finditer(text)) or list(_CLOCK.finditer(clock_in_digits(text)))
     if len(found) != 1:
         return None
     clock = found[0]

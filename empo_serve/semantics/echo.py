@@ -9,6 +9,7 @@ from empo_serve.semantics.dates import parse_time
 from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.questions import fold_word, question_words, words
 from empo_serve.semantics.units import UNITS, singular
+from empo_serve.semantics.verbs import PRESENT
 
 EMPTY_SUBJECT = frozenset(
     words(
@@ -25,28 +26,6 @@ _DEFINITE = re.compile(
     r"|ie|as)) )\w+"
 )
 _DEMONYM = re.compile(r"\w{2}(?:an|ans|ish|ese|ch|i|is|ic)$")
-# What "did he lose", he "lost". Not those that are other words too ("saw", "left").
-_PRESENT = {
-    past: present
-    for present, *pasts in map(
-        str.split,
-        (
-            "become became", "begin began begun", "break broke broken", "bring brought",
-            "build built", "buy bought", "catch caught", "choose chose chosen", "come came",
-            "do did done", "draw drew drawn", "drink drank drunk", "drive drove driven",
-            "eat ate eaten", "fight fought", "find found", "fly flew flown", "forget forgot",
-            "get got", "give gave given", "go went gone", "grow grew grown", "have had",
-            "hear heard", "hide hid hidden", "hold held", "keep kept", "know knew known",
-            "lead led", "lend lent", "lose lost", "make made", "meet met", "pay paid",
-            "ride rode ridden", "run ran", "say said", "sell sold", "send sent",
-            "sing sang sung", "sleep slept", "speak spoke spoken", "spend spent", "steal stole",
-            "swim swam swum", "take took taken", "teach taught", "tell told",
-            "think thought", "throw threw thrown", "wear wore worn", "win won",
-            "write wrote written",
-        ),
-    )
-    for past in pasts
-}  # fmt: skip
 _ROOT = 4  # letters that a land and its adjective share
 
 
@@ -132,5 +111,5 @@ def asked_stems(question: str) -> frozenset[str]:
 @lru_cache(maxsize=16384)
 def _stem(word: str) -> str:
     folded = fold_word(word)
-    folded = _PRESENT.get(folded, folded)
+    folded = PRESENT.get(folded, folded)
     return folded[:-2] if len(folded) > 4 and folded.endswith("ed") else folded

@@ -9,12 +9,15 @@ from empo_serve.semantics.numbers import parse_quantity
 
 EQUATION = re.compile(r"(?<![<>=!:])=(?![=>])")
 _ASSIGNMENT = re.compile(r"\b([A-Za-z])\s*=\s*")
-_ONE_ASSIGNMENT = re.compile(r"\$?\s*([A-Za-z])\s*=\s*([^=$]+?)\s*\$?")
+_ONE_ASSIGNMENT = re.compile(r"\$?\s*([A-Za-z])(?:_\{?\d\}?)?\s*=\s*([^=$]+?)\s*\$?")
 _BETWEEN = re.compile(
-    r"\s*(?:[,;](?:\\[ ,;:])?|\band\b|\bor\b)\s*(?=(?:and\s+)?\$?\s*[A-Za-z]\s*=)"
+    r"\s*(?:[,;](?:\\[ ,;:])?|\band\b|\bor\b)\s*(?=(?:and\s+)?\$?\s*[A-Za-z](?:_\{?\d\}?)?\s*=)"
 )
 _UNKNOWN = re.compile(r"^(?:[a-zA-Z]\s*(?:∈|\\in\b|=)\s*)?\\?[{\[]?\s*(.*?)\s*\\?[}\]]?$")
 _PAIR_IN_BRACKETS = re.compile(r"^\\?(?:left)?[\[(][^,]*,[^,]*[\])]$")
+_HEAD = re.compile(
+    r"^[a-z ]{0,40}\b(?:order|numbers|solutions|are): +", re.I
+)  # "in this order: 0.5, 1/3"
 _AND = re.compile(r"\s*(?:,|;|<|\band\b|\bor\b)\s*")
 _SEVERAL = re.compile(r"[,;<±]|\\pm|\b(?:and|or)\b")
 _MAX_NUMBERS = 200  # characters
@@ -89,6 +92,7 @@ def numbers(text: str) -> tuple[Fraction, ...]:
     if len(text) > _MAX_NUMBERS or not _SEVERAL.search(text):
         return ()
     text = text.replace("$", "").replace("\\pm", "±").replace("−", "-").strip()
+    text = _HEAD.sub("", text)
     if text[:1] == "(" or _PAIR_IN_BRACKETS.match(text):
         return ()
     inner = _UNKNOWN.match(text)

@@ -21,13 +21,13 @@ _AND_WORD = (
 _AND = rf"(?:{_AND_WORD}|y|e|ed|en|и)"
 _SEPARATOR = re.compile(
     rf"\s*(?:\n|;|[,、，]\s*(?:{_AND_WORD}\s+)+|,\s+|[、，]|,(?!\d{{3}}\b)"
-    rf"|\s+(?:{_AND}|&|\+|<|>|/|\|)\s+(?:(?:then|finally|lastly)\s+)?|→|->"
+    rf"|\s+(?:{_AND}|vs\.?|versus|&|\+|<|>|/|\|)\s+(?:(?:then|finally|lastly)\s+)?|→|->"
     r"|(?<=[^\W\d]{2})/(?=[^\W\d]{2})|\s\d[.)]\s)\s*",
     re.I,
 )
 _LABEL = re.compile(
-    r"^(?:\d[.)]\s*|[-*•]\s+|(?:(?:first|second|third|last)(?:ly)?|then|next|finally|in the end"
-    r"|at the end|after that),?\s+(?:(?:you|we|one|comes?)\s+)?)",
+    r"^(?:\d[.)](?!\d)\s*|[-*•]\s+|(?:(?:first|second|third|last)(?:ly)?|then|next|finally"
+    r"|in the end|at the end|after that),?\s+(?:(?:you|we|one|comes?)\s+)?)",
     re.I,
 )
 _LABEL_AFTER = re.compile(r"\s+(?:first|second|third|last)$", re.I)
@@ -58,6 +58,7 @@ _VERBS = frozenset(words("go goes have has had do does did is are was were need 
 _PLACE_AFTER = re.compile(r"(?<=\w)\s+(?:in|on|at|from)\s+(?:the\s+)?[a-z]\w*$")
 _ADJUNCT = re.compile(r"(?:in|on|at|with|by|which|where|who|because|since|for|from|not)\b", re.I)
 _AND_MORE = re.compile(r"(?:with|which|where|who|because|since|while|whereas)\b", re.I)
+_COUNTED = re.compile(r"\d+ [a-z]")
 _MAX_ITEM_WORDS = 4
 _MAX_LENGTH = 2000
 
@@ -87,6 +88,8 @@ def list_items(text: str, asked: frozenset[str] = frozenset()) -> tuple[str, ...
             return ()
         quantity = parse_quantity(item)
         items.append(f"{quantity.value} {quantity.unit}".strip() if quantity else normalize(item))
+    if len(items) > 2 and _COUNTED.match(items[0]) and items[0].split()[0] == str(len(items) - 1):
+        items = items[1:]  # "the two innermost ones, Venus and Mercury"
     return tuple(items) if len(items) > 1 else ()
 
 
@@ -113,6 +116,8 @@ def without_frame(part: str, asked: frozenset[str]) -> str:
 def _repeated_item(tokens: list[str]) -> str:
     """The item of a part that has nothing new: one that the question offers, or none."""
     rest = [t for t in tokens if t.lower().strip(".,") not in _FRAME]
+    if tokens[0].lower() in ("you", "we", "i") and tokens[1].lower() in _VERBS:
+        return " ".join(rest)  # "you need salt"
     if any(c.isdecimal() for c in "".join(rest)):
         return " ".join(rest)
     is_predicate = any(t.lower() in _VERBS for t in tokens)
@@ -137,6 +142,8 @@ def same_items(question: str, a: Sequence[str], b: Sequence[str], is_ordered: bo
     left, right = sorted(set(a)), sorted(set(b))
     if len(left) != len(right):
         return False
+    if _are_initials(left, right) or _are_initials(right, left):
+        return True
     for item in left:
         partner = next((x for x in right if x == item), None) or next(
             (x for x in right if _same_item(question, item, x)), None
@@ -145,6 +152,13 @@ def same_items(question: str, a: Sequence[str], b: Sequence[str], is_ordered: bo
             return False
         right.remove(partner)
     return True
+
+
+def _are_initials(letters: Sequence[str], items: Sequence[str]) -> bool:
+    """ "A, C, G, T" for adenine, cytosine, guanine and thymine."""
+    return all(len(letter) == 1 and letter.isalpha() for letter in letters) and (
+        sorted(letters) == sorted(item[0] for item in items)
+    )
 
 
 def _same_item(question: str, a: str, b: str) -> bool:

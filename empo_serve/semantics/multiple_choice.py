@@ -43,7 +43,10 @@ def chosen_label(answer: str, options: Mapping[str, str]) -> str:
     named = [label for label, text in texts.items() if text in said]
     if not named and len(answer) > 2:
         named = [label for label, text in texts.items() if said in text]
-    return named[0] if len(named) == 1 else _affirmed(answer, texts)
+    if len(named) == 1:
+        return named[0]
+    last = [label for label in named if said.endswith(texts[label])]
+    return _affirmed(answer, texts) or (last[0] if len(last) == 1 else "")
 
 
 def _affirmed(answer: str, texts: Mapping[str, str]) -> str:

@@ -65,6 +65,7 @@ _BY_FIRST_NAME = frozenset(
     )
 )
 # "Charles I of the house of Stuart", "Pompey the Great"
+_WHO = re.compile(r"\bwho(?:m|se)?\b", re.I)
 _HOUSE = re.compile(
     r"(?:(?<= [IVX])|(?<=[IVX]{2})|(?<=III))\s+of\b.*$"
     r"|\s+the (?:Great|Conqueror|Terrible|Magnificent|Wise|Bold|Confessor|Lionheart)$"
@@ -72,7 +73,7 @@ _HOUSE = re.compile(
 _PARTICLES = frozenset(words("de da di du do dos del della von van der den la le of the v"))
 # "the Scottish inventor", "a Colombian author"
 _ADJECTIVE = re.compile(r"^\w+(?:ish|an|ese|ch|eek|iss|ic|i)$")
-_PRONOUNS = frozenset(
+NEVER_NAMES = frozenset(
     words(
         "it he she they we i you this that these those there the a an es er sie das die der il elle"
         " lo la le el los las c'est ce si yes no in on at as by for from to since"
@@ -114,6 +115,8 @@ def same_name(question: str, a: str, b: str) -> bool:
     if len(short) == len(long):
         return _same_initials(short, long)
     if short[0] in _BY_FIRST_NAME and len(short) == 1 and long[0] == short[0]:
+        return True
+    if _WHO.search(question) and _is_short_form(short, long):
         return True
     text = max(a, b, key=lambda t: (len(t), t))
     if any(w[0].islower() and w not in _PARTICLES | _TITLES for w in words(text)):
@@ -176,7 +179,7 @@ def _runs(text: str) -> list[tuple[int, str, bool, bool]]:
     found = []
     for run in runs:
         said, rest = " ".join(token[0] for token in run), text[run[-1].end() :]
-        if said.lower() not in _PRONOUNS:
+        if said.lower() not in NEVER_NAMES:
             follows = bool(re.match(r"\s+[^\W\dA-Z]", rest))
             found.append(
                 (run[0].start(), said, follows, bool(re.match(r"[\s-]*\d|[-+#*/=^&%]", rest)))
@@ -221,12 +224,14 @@ def spells_out(short: str, text: str) -> bool:
 
 
 def _is_acronym(short: str, long: str) -> bool:
-    """ "WHO" for "World Health Organization"."""
+    """ "WHO" for "World Health Organization", "SCOTUS" with all of its small words."""
     letters = short.replace(".", "").strip()
     if not (letters.isalpha() and letters.isupper() and 2 <= len(letters) <= 6):
         return False
-    initials = [w[0] for w in words(long) if w.lower() not in _PARTICLES | {"and", "for"}]
-    return len(initials) == len(letters) and "".join(initials).upper() == letters
+    spelled = words(long)
+    without_small = [w for w in spelled if w.lower() not in _PARTICLES | {"and", "for"}]
+    initials = ("".join(w[0] for w in said).upper() for said in (without_small, spelled))
+    return letters in initials
 
 
 def _same_initials(a: list[str], b: list[str]) -> bool:
@@ -235,6 +240,12 @@ def _same_initials(a: list[str], b: list[str]) -> bool:
         return False
     pairs = list(zip(a[:-1], b[:-1], strict=True))
     return all(x == y or (1 in (len(x), len(y)) and x[0] == y[0]) for x, y in pairs)
+
+
+def _is_short_form(short: list[str], long: list[str]) -> bool:
+    """ "Sam" for "Samwise Gamgee"."""
+    is_begun = long[0].startswith(short[0]) and long[0] != short[0]
+    return len(short) == 1 and len(short[0]) > 2 and is_begun
 
 
 def _plain_name(name: list[str]) -> list[str]:

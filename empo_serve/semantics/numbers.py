@@ -39,11 +39,16 @@ _LITERAL = re.compile(
     re.I,
 )
 _ABOUT = re.compile(
-    r"^(?:about|approximately|some|over|approx\.?|roughly|around|exactly|only|just|nearly"
-    r"|almost|precisely|a total of|an average of|≈|~)\s*",
+    r"^(?:(?:about|approximately|some|over|approx\.?|roughly|around|exactly|only|just|nearly"
+    r"|almost|precisely|a total of|an average of)(?!\w)|≈|~)\s*",
     re.I,
 )
-_AND_A_HALF = re.compile(r"^(?:an?|one) (\w+) and a half$")
+_AND_A_HALF = re.compile(r"^(?:an?|one) (\w+) and (a half|a quarter|three quarters|a third)$")
+_VULGAR = re.compile(r"(?<=\d)(?=[¼½¾⅐-⅞])")
+_RADIANS = re.compile(
+    r"(?P<times>-?\d{1,4}(?:/[1-9]\d{0,3})?)? ?[*·]? ?(?:π|\\?pi)(?: ?/ ?(?P<part>[1-9]\d{0,3}))?"
+    r" ?rad(?:ian)?s?"
+)
 _ODDS = re.compile(r"(?:an? |)(\w+) (?:in|out of) (?:every )?(\w+)")
 _HALF_A = re.compile(r"^half (?:of )?an? (?=\w)")
 _A_UNIT = re.compile(r"an? (\w{3,})\b(?! and a half)")
@@ -62,6 +67,7 @@ _SHORT_SCALE = re.compile(r"(?<=\d)(?:k|M|bn)(?=$|\s)|(?<=[$€£]\d)K(?=$|\s)")
 _SIGNS = (("{,}", ","), ("⁄", "/"), ("−", "-"), ("–", "-"), ("\\$", "$"))
 _UNIT_WORD = re.compile(r"[^\W\d]+|[$€£¢]|°[cf]?")
 _EXTENTS = ("long", "high", "tall", "wide", "deep", "away", "old", "far", "thick")
+_NOT_UNITS = frozenset("is are was were has have had make makes".split())  # noqa: SIM905
 MAX_LENGTH = 120
 
 
@@ -77,7 +83,10 @@ def _parse(text: str) -> Quantity | None:
         return None
     if (single := _A_UNIT.match(text)) and _is_unit(singular(single[1])):
         text = "one " + text[single.start(1) :]
-    text = _AND_A_HALF.sub(r"one and a half \1s", text)
+    if radians := _RADIANS.fullmatch(text):
+        times = Fraction(radians["times"] or 1) / int(radians["part"] or 1)
+        return Quantity(180 * times, "degree")
+    text = _AND_A_HALF.sub(r"one and \2 \1s", text)
     if text == "half a dozen":
         return Quantity(Fraction(6), "")
     text = _HALF_A.sub("half ", text)
@@ -123,7 +132,7 @@ def repeating_decimal(text: str) -> str:
 
 def plain_number(text: str) -> str:
     """Lower case, without "about", with the signs and the short forms written out."""
-    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", _VULGAR.sub(" ", text))  # "2½" is not 21/2
     text = _SHORT_SCALE.sub(lambda found: f" {_SHORT_SCALES[found[0]]}", text).lower().strip()
     text = _HOURS.sub(lambda f: f"{f[1]} hours {f[2] or f[3]} minutes", text)
     text = _FEET.sub(r"\1 feet \2 inches", text)
@@ -223,6 +232,8 @@ def _unit_name(rest: str) -> str | None:
     if rest in _ERAS:
         return _ERAS[rest]
     names = rest.split()
+    if names and names[0] in _NOT_UNITS:
+        return None
     if len(names) > 2 or not all(_UNIT_WORD.fullmatch(name) for name in names):
         return None
     first = singular(names[0]) if names else ""

@@ -92,6 +92,9 @@ def only_number(text: str, asked: str) -> Quantity | None:
         i += max(
             1, len(" ".join(tokens[i : i + 12]).replace("-", " ").split()) - len(spoken[1].split())
         )
+    if len(runs) > 1:
+        repeated = {Fraction(d) for d in digits if d.isdecimal()}
+        runs = [run for run in runs if run.value not in repeated]
     return runs[0] if len(runs) == 1 else None
 
 

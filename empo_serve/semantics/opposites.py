@@ -9,6 +9,7 @@ import re
 from functools import lru_cache
 
 from empo_serve.semantics.questions import fold_word, words
+from empo_serve.semantics.verbs import PRESENT
 
 _LINES = """
 rise rose risen increase grow grew grown climb gain raise expand swell soar double triple
@@ -76,6 +77,7 @@ visible | invisible hidden
 often frequently commonly | rarely seldom
 float floats afloat | sink sank sunk
 edible | inedible
+conduct conductor | insulate insulator
 """
 # The lines that tell which way something changes.
 _NUM_DIRECTIONS = 3
@@ -94,6 +96,7 @@ _PREFIX = re.compile(r"(?:un|in|im|il|ir|dis|non|anti|mis)-?(?=\w{4})")
 def stem(word: str) -> str:
     """A crude stem: inflections of one English word mostly share it."""
     word = fold_word(word)
+    word = PRESENT.get(word, word)
     for ending in ("ing", "edly", "ed", "ly", "ies", "es"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             word = word[: -len(ending)]

@@ -14,6 +14,7 @@ _CJK_WHO = re.compile(r"谁|誰|哪位|作者")
 _CJK_MADE = re.compile(r"(?:所)?(?:[写著画作]|创作|发明|发现|建立)?的?")
 _CJK_EVENT = re.compile(r"[了给被把败胜赢向对]")
 _CJK_SEVERAL = re.compile(r"[和与及跟、，,]|以及")
+_CJK_PREDICATE = re.compile(r"[がは](.{2,12})$")
 _CJK_KIND = re.compile(r"(?:[市边方面省色])$")
 # Nouns are other words there: "puerto" is no "puerta".
 _ADJECTIVE_ASKED = re.compile(
@@ -56,6 +57,8 @@ def _cjk_core(question: str, text: str) -> str:
     if shared > 1:
         text = text[shared:]
     text = re.sub(r"^[从在由是は]|升起$", "", text)
+    if (told := _CJK_PREDICATE.search(text)) and told[1] in question:
+        text = text[: told.start()]  # 富士山が一番高い
     while len(text) > 1 and text[-1] in question and text[-2:] in question:
         text = text[:-2]
     return _CJK_KIND.sub("", text) if len(text) > 1 else text

@@ -17,13 +17,16 @@ from empo_serve.semantics.echo import (
 )
 from empo_serve.semantics.equations import EQUATION, balanced, is_formula, solutions, value
 from empo_serve.semantics.lists import list_items
+from empo_serve.semantics.names import NEVER_NAMES
 from empo_serve.semantics.numbers import parse_quantity
+from empo_serve.semantics.numerals import foreign_number
 from empo_serve.semantics.questions import fold_word, is_open, is_yes_no, options, words
 from empo_serve.semantics.sentences import is_unfinished, split_sentences
 from empo_serve.semantics.speaker import after_hedge, is_about_speaker, is_chatter, is_refusal
 from empo_serve.semantics.yes_no import polarity
 
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,80}?)\*\*|`([^`\n]{1,80})`")
+_QUOTED = re.compile(r"«\s?([^«»\n]{1,40}?)\s?»|„([^„“”\n]{1,40})[“”]")
 _LEAD_IN = re.compile(
     r"^(?:so|therefore|thus|hence|then|and|well|in conclusion|in summary|overall|finally"
     r"|consequently|as a result|this (?:means|implies)(?: that)?|that means|we (?:get|have|find"
@@ -54,7 +57,7 @@ _RELATIVE = re.compile(r",\s+(?:who|which|whose|where)\b[^,]*,(?=\s+(?:is|are|wa
 _APPOSITION = re.compile(
     r",?\s+even (?:though|if)\b|,\s+(?:which|who|whose|where|when|because|since|as"
     r"|so|with|a|an|the|located|known|based|situated|though"
-    r"|although|but|not|from|it|they|he|she|after|before|while|also (?:known|called)|capital"
+    r"|although|but|not|even|from|it|they|he|she|after|before|while|also (?:known|called)|capital"
     r"|one of|at"
     r"|(?:\w+(?:ed|en)|fought|built|held|born|made|shot) (?:in|on|at|by|to|from|as|near)"
     r"|due|thanks|for|and (?:its?|is|has))\b"
@@ -92,12 +95,24 @@ _FINAL_NAME = re.compile(
 _COMPARED = re.compile(
     r"(?P<one>\S+(?: \w+)?) (?:is|are|was|were) (?:(?:more|less) )?(?P<how>\w+) than [^,]+", re.I
 )
+# "Subtracting 32 gives 45 °C"
+_GIVES = re.compile(
+    r"^(?:\w+ing\b[^.,;]{0,60}|that|this|it|which) (?:gives|yields|makes|leaves|results in"
+    r"|comes to)(?: (?:us|you|me))? (?=[^ ]*\d)",
+    re.I,
+)
+_THAT_IS = re.compile(r"[,;:] (?:that is(?: to say)?,|i\.?e\.?,?|namely,?|in other words,?) ", re.I)
 _POINTED = re.compile(
     r"(?:the|that|those) (?P<only>only )?(?:one|ones|person|people|\w+ (?:who|that|which))\b", re.I
 )
 _LABELLED = re.compile(r"\W*\(?[A-J][).:]\s")
+_IMPOSSIBLE = re.compile(
+    r"(?:no, )?(?:that|this|it)(?: is|['’]s) (?:impossible|not possible)\W*", re.I
+)
+_ONLY = re.compile(r"\s+(?:only|alone|as well|too)$")
 _MAX_COPULAS = 20  # a sentence with more of them is none
 _MAX_ECHO = 14  # words
+_MAX_PHRASE = 4  # words
 _CONTRACTED = re.compile(r"^(it|that|this|he|she|they|these|those)['’](?:s|re)\s+", re.I)
 _EITHER = re.compile(r"(?P<one>.+?)\s+(?:or|oder|ou|o)\s+(?P<other>.+)")
 
@@ -107,7 +122,11 @@ def answer_in_prose(question: str, text: str) -> str:
     if is_yes_no(question):
         # "It is impossible" refuses no question about what is possible.
         is_answer = bool(re.search(r"\bpossible\b", question, re.I))
-        sentences = [s for s in split_sentences(text) if is_answer or not is_refusal(s)]
+        sentences = [
+            s
+            for s in split_sentences(text)
+            if is_answer or _IMPOSSIBLE.fullmatch(s) or not is_refusal(s)
+        ]
         said = [polarity(question, s) for s in sentences]
         if any(said_yes is not None for said_yes in said):
             return "Yes" if next(s for s in said if s is not None) else "No"
@@ -122,6 +141,9 @@ def answer_in_prose(question: str, text: str) -> str:
         return ""
     kept = [sentence for sentence in kept if not is_about_speaker(sentence)] or kept
     emphasis = [e for e in emphasis if not e.rstrip().endswith((":", "."))]
+    emphasis = emphasis or [
+        said for a, b in _QUOTED.findall(text) if (said := a or b) not in question
+    ]
     if len(set(emphasis)) == 1 and not options(question):
         return emphasis[0]
     if items := _items(text):
@@ -178,6 +200,7 @@ def _part(question: str, sentence: str) -> str:
     text = conclusion[-1]
     while (lead := _LEAD_IN.match(text)) and text[lead.end() :]:
         text = text[lead.end() :]
+    text = _restated(_GIVES.sub("", text), asked_stems(question))
     if not is_open(question):
         text = re.sub(r",?\s+(?:while|whereas)\s.*$", "", text)
     text = _RELATIVE.sub("", _CONTRACTED.sub(r"\1 is ", after_hedge(text)))
@@ -218,12 +241,25 @@ def _part(question: str, sentence: str) -> str:
         text = _trim(text, asked)
     if len(words(text)) <= _MAX_ECHO and not _WHEN & asked:
         text = _YEARS.sub("", text)
-    if len(words(text)) <= _MAX_ECHO and not is_formula(text) and len(list_items(text)) < 3:
+    is_short = len(words(text)) <= _MAX_ECHO and foreign_number(question, text) is None
+    if is_short and not is_formula(text) and len(list_items(text)) < 3:
         text = without_echo(text, asked)
     starting = re.match(r"(?:es|ist|est|is|im|c['’]est)\s+(.+)$", text, re.I)
     if starting:
         return _trim(starting[1], asked)
     return value(_trim(text, asked)) if len(words(text)) > 3 else value(text)
+
+
+def _restated(text: str, asked: frozenset[str]) -> str:
+    """ "Jupiter III, that is, Ganymede" -> "Ganymede"; of a name and a description the name."""
+    before, found, after = (
+        text.partition(says[0]) if (says := _THAT_IS.search(text)) else ("", "", "")
+    )
+    if not found or not new_words(after, asked):
+        return text
+    has_name = [any(w[:1].isupper() for w in new_words(part, asked)) for part in (before, after)]
+    is_phrase = len(words(before)) <= _MAX_PHRASE
+    return before if is_phrase and has_name == [True, False] else after
 
 
 def _is_doer(doer: re.Match[str], asked: frozenset[str]) -> bool:
@@ -233,7 +269,8 @@ def _is_doer(doer: re.Match[str], asked: frozenset[str]) -> bool:
     is_verb = len(doer["verb"]) > 3 and is_known(doer["verb"], asked)
     is_one = not re.search(r"(?:,|\band) [A-Z]", rest) and parse_quantity(who) is None
     is_new = len(new_words(who, asked)) == len(words(who))
-    return is_asked_who and is_verb and is_one and is_new
+    is_name = who.lower() not in NEVER_NAMES
+    return is_asked_who and is_verb and is_one and is_new and is_name
 
 
 def _trim(text: str, asked: frozenset[str]) -> str:
@@ -244,6 +281,7 @@ def _trim(text: str, asked: frozenset[str]) -> str:
     ):
         text = text[participle.end() :]
     if is_formula(text):
+        text = _ONLY.sub("", text)
         # A comma or a dash there belongs to the formula.
         return re.split(r"(?<=\$),?\s+(?:where|which|since|because|as|with|for)\b", text)[0].strip()
     if len(list_items(text)) > 2:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from empo_serve.semantics.normalize import without_accents
 
 _LABEL = re.compile(r"(?:(?<=\s)|^)(\(?)([A-Ja-j]|[1-9])([).:])\s+")
+_ASKED = re.compile(r"\?\s*\Z")
 _BARE_LABEL = re.compile(r"(?:(?<=\s)|^)([A-J])\s+(?=\w)")
 _AUXILIARY = re.compile(
     r"(?:is|are|was|were|am|do|does|did|can|could|will|would|shall|should|has|have|had|may|might"
@@ -15,6 +16,10 @@ _AUXILIARY = re.compile(
 )
 _YES_NO_HINT = re.compile(
     r"\b(yes or no|yes/no|true or false|true/false|is it true|is it correct)\b", re.I
+)
+# "In Python, are strings mutable?"
+_ADJUNCT = re.compile(
+    r"^(?!.*\b(?:who|what|which|whose|where|why|how)\b)[^,?]{1,120},\s+(?=\w)", re.I | re.S
 )
 # "was" is German there: "Was ist die Hauptstadt?"
 _GERMAN_WAS = re.compile(
@@ -43,7 +48,8 @@ _ORDERED = re.compile(
     r"|in (?:the|an|what|which|their|its|correct) order"
     r"|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
     r"|reverse) order|order of|in the order|ordered|sort(ed)?|rank(ed)?|from \w+ to \w+|sequence"
-    r"|alphabetically|chronologically|coordinates?|ordered (pair|triple)|the point|vector)\b",
+    r"|alphabetically|chronologically|(?:starting|beginning) (?:at|with|from)|coordinates?"
+    r"|ordered (pair|triple)|the point|vector)\b",
     re.I,
 )
 _OPEN = re.compile(
@@ -60,7 +66,8 @@ _OPEN = re.compile(
 _WHO = re.compile(r"\bwho(?:m|se)?\b", re.I)
 _TIME_QUESTION = re.compile(
     r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century|clock"
-    r"|wann|welche[mns]? (?:tag|jahr|datum|monat)|quand|quel(?:le)? (?:jour|date|année|mois)|cuándo"
+    r"|spät|uhrzeit|uhr|hoe laat|quelle heure|qué hora|que ore|che or[ae]|klockan|klokken|wann"
+    r"|welche[mns]? (?:tag|jahr|datum|monat)|quand|quel(?:le)? (?:jour|date|année|mois)|cuándo"
     r"|quando|fecha|qué (?:día|año|mes)|que (?:dia|ano|mês|giorno|anno)|когда)\b"
     r"|何[年月日]|いつ|什么时候|哪一?[年天]",
     re.I,
@@ -81,7 +88,9 @@ def options(question: str) -> dict[str, str]:
     marks = list(_LABEL.finditer(question))
     best: list[re.Match[str]] = []
     for start, first in enumerate(marks):
-        if first[2] not in "Aa1" or (first[2] == "1" and first[3] != ")"):
+        if first[2] not in "Aa1":
+            continue
+        if first[2] == "1" and first[3] != ")" and not _ASKED.search(question, 0, first.start()):
             continue
         run = [first]
         for mark in marks[start + 1 :]:
@@ -123,7 +132,7 @@ def is_yes_no(question: str) -> bool:
     if _GERMAN_WAS.search(question):
         return False
     asked = [part for part in re.split(r"(?<=[.!?])\s+|\n", question) if part.endswith("?")]
-    asked_words = _WORD.findall((asked[-1] if asked else question)[:400].lower())
+    asked_words = _WORD.findall(_ADJUNCT.sub("", asked[-1] if asked else question)[:400].lower())
     if _FOREIGN_YES_NO.search(question[-_MAX_QUESTION:].strip()):
         return True
     if not asked_words or not _AUXILIARY.match(asked_words[0]) or "or" in asked_words:

@@ -50,6 +50,13 @@ _RATIO = re.compile(r"\W*(\d{1,6})\s*(?:to|:|-|–|/|\\colon)\s*(\d{1,6})\W*", r
 _HOW_LONG = re.compile(r"\bhow (?:long|many years|many hours)\b", re.I)
 _CLOCK_TIME = re.compile(r"^(\d{1,2}):(\d\d)$")
 _GLOSS = re.compile(r"\w \(([a-z]{3,}(?: [a-z]{3,})?)\)")
+_MAX_SENTENCE = 200  # characters
+_MAX_DATED = 120  # characters
+_ALSO_KNOWN = re.compile(
+    r",? (?:(?:better|also|commonly|usually|otherwise|now|widely|popularly|sometimes)"
+    r" (?:known as|called|nicknamed)|nicknamed|a\.?k\.?a\.?) (?:the )?"
+    r"([A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,3})"
+)
 _WHO = frozenset(words("he she him her they them"))
 _STOP = frozenset(
     words(
@@ -96,7 +103,10 @@ class Reading:
 
     @cached_property
     def date(self) -> tuple[int | None, int, int | None] | None:
-        return parse_date(self.text)
+        found = parse_date(self.text)
+        # "The last day of the year, the 31st of December": the text may be the first half.
+        is_short = len(self._answer) < _MAX_DATED and asks_when(self.question)
+        return found or (parse_date(self._answer) if is_short else None)
 
     @cached_property
     def time(self) -> int | None:
@@ -141,7 +151,8 @@ class Reading:
     def glosses(self) -> frozenset[str]:
         """Other words for it: "the stirrup bone (stapes)". Not names: "Paris (France)"."""
         raw = extract_answer(self.question, self._answer)
-        return frozenset(normalize(gloss) for gloss in _GLOSS.findall(raw))
+        also = [x[1] for x in _ALSO_KNOWN.finditer(self._answer[:_MAX_SENTENCE])]
+        return frozenset(normalize(gloss) for gloss in (*_GLOSS.findall(raw), *also))
 
     @cached_property
     def is_name(self) -> bool:

@@ -11,12 +11,18 @@ from collections.abc import Sequence
 
 from empo_serve.config import SemanticsSection
 from empo_serve.errors import ScorerError
-from empo_serve.semantics.aliases import calendar_names, is_alias, is_calendar_name
+from empo_serve.semantics.aliases import (
+    asked_calendar_names,
+    calendar_names,
+    is_alias,
+    is_calendar_name,
+)
 from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.conflicts import same_change
 from empo_serve.semantics.dates import part_of_period, same_decade
 from empo_serve.semantics.equations import as_interval
 from empo_serve.semantics.formulas import same_equation, same_value, same_values
+from empo_serve.semantics.kinds import load_kinds
 from empo_serve.semantics.lists import same_items
 from empo_serve.semantics.math_workers import MathWorkers
 from empo_serve.semantics.names import same_name, spells_out
@@ -25,6 +31,7 @@ from empo_serve.semantics.phrases import same_phrase
 from empo_serve.semantics.quantities import same_quantity
 from empo_serve.semantics.questions import (
     asks_when,
+    fold_word,
     is_open,
     options,
     wants_order,
@@ -51,6 +58,7 @@ class RulesEquivalence:
     def load(self) -> None:
         self._math.load()
         load_synonyms()
+        load_kinds()
 
     def same(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Raises ScorerError where a comparison of mathematics came to no end."""
@@ -119,7 +127,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
     is_formal = a.is_math or b.is_math
     if not is_formal and len(a.items) > 1 and len(b.items) > 1:
         is_same = same_items(a.question, a.items, b.items, wants_order(a.question))
-        return Verdict(is_same, "list")
+        if not (is_same and _turned_around(a, b)):
+            return Verdict(is_same, "list")
     if _same_only_name(a, b):
         return Verdict(True, "name")
     if a.key in b.glosses or b.key in a.glosses:
@@ -150,6 +159,14 @@ def compare(a: Reading, b: Reading) -> Verdict:
     return Verdict(None, "undecided")
 
 
+def _turned_around(a: Reading, b: Reading) -> bool:
+    """Do they name what the question has, besides their items, in another order? "The cup cools
+    down and warms the hand" is no list of what happens."""
+    items = {fold_word(w) for item in (*a.items, *b.items) for w in words(item)}
+    one, other = (tuple(w for w in x.echo if w not in items) for x in (a, b))
+    return one != other and sorted(one) == sorted(other)
+
+
 def _same_only_name(a: Reading, b: Reading) -> bool:
     """Do both bring one proper name, the same one? One of them must be no more than that name."""
     if is_open(a.question):
@@ -170,7 +187,7 @@ def _same_calendar(a: Reading, b: Reading) -> bool | None:
         return calendar_names(a.text) == calendar_names(b.text)
     if not (is_calendar_name(a.text) or is_calendar_name(b.text)):
         return None
-    one, other = calendar_names(a.text), calendar_names(b.text)
+    one, other = (asked_calendar_names(a.question, x.text) for x in (a, b))
     if is_calendar_name(a.text) and is_calendar_name(b.text):
         return is_alias(a.question, a.text, b.text)
     return one == other if len(one) == len(other) == 1 else None

@@ -20,6 +20,8 @@ _DANGLING = re.compile(
     re.I,
 )
 
+# "Huang He" is a name.
+_NAME = re.compile(r"\b[A-Z]\w+ [A-Z]\w*$")
 _COMPLETE = re.compile(
     r"\d in$|\b(?:half|third|quarter|all|part|some|most|none|both|\w+ths?) of (?:it|you|we)$", re.I
 )
@@ -56,6 +58,6 @@ def is_unfinished(text: str) -> bool:
     text = text.rstrip()
     if re.search(r"\b\w(?:,| and| or) \w$", text):
         return False  # letters: "o, e and a"
-    if _COMPLETE.search(text):
+    if _COMPLETE.search(text) or _NAME.search(text):
         return False  # inches, and "a third of it"
     return " " in text and bool(_DANGLING.search(text))

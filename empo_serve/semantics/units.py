@@ -16,7 +16,8 @@ for _dimension, _table in {
     "time": "ms millisecond 0.001; second sec s 1; minute min 60; hour hr h 3600; day 86400;"
     " week wk 604800; fortnight 1209600",
     "years": "month 1; year yr 12; decade 120; century centurie 1200; millennium 12000",
-    "speed": "m/s 1; km/s 1000; km/h kph kmh 5/18; mi/h mph 0.44704; ft/s 0.3048",
+    "speed": "m/s 1; km/s 1000; km/h kph kmh 5/18; km/min 50/3; m/min 1/60; mi/h mph 0.44704;"
+    " ft/s 0.3048",
     "area": "mm2 0.000001; cm2 0.0001; dm2 0.01; m2 1; hectare ha 10000; km2 1000000",
     "volume": "ml millilitre milliliter cm3 0.001; cl centilitre centiliter 0.01;"
     " l litre liter dm3 1; m3 1000",
@@ -42,7 +43,7 @@ _CELSIUS = {  # what a degree is in Celsius
     "fahrenheit": (Fraction(5, 9), Fraction(-160, 9)),
     "kelvin": (Fraction(1), Fraction("-273.15")),
 }
-_PER = re.compile(r"^(\w+)(?: ?/ ?| per | an? | every | each )(s|sec|second|h|hr|hour)$")
+_PER = re.compile(r"^(\w+)(?: ?/ ?| per | an? | every | each )(s|sec|second|min|minute|h|hr|hour)$")
 _POWER = re.compile(r"^(?:(square|sq\.?|cubic) (\w+)|(\w+?)\^?\{?([23])\}?)$")
 _CURRENCIES = ("dollar", "euro", "sterling")
 _MONEY = re.compile(r"[$€£]|\b(?:dollars?|cents?|euros?|usd|eur|gbp)\b", re.I)
@@ -51,7 +52,8 @@ _MONEY = re.compile(r"[$€£]|\b(?:dollars?|cents?|euros?|usd|eur|gbp)\b", re.I
 def rate(name: str) -> str:
     """ "metres per second" -> "m/s", "square metres" -> "m2"; anything else as it is."""
     if found := _PER.match(name):
-        short = f"{_symbol(found[1])}/{found[2][0]}"
+        time = "min" if found[2].startswith("min") else found[2][0]
+        short = f"{_symbol(found[1])}/{time}"
     elif power := _POWER.match(name):
         exponent = power[4] or ("3" if power[1] == "cubic" else "2")
         short = f"{_symbol(power[2] or power[3])}{exponent}"
@@ -68,6 +70,12 @@ def celsius(value: Fraction, unit: str) -> Fraction | None:
     """A temperature in degrees Celsius; None where `unit` is no scale of temperature."""
     scale = _CELSIUS.get(UNITS.get(unit, ("",))[0])
     return value * scale[0] + scale[1] if scale else None
+
+
+def degrees_in(value: Fraction, unit: str) -> Fraction:
+    """`value` degrees Celsius in the scale that `unit` names."""
+    factor, offset = _CELSIUS[UNITS[unit][0]]
+    return (value - offset) / factor
 
 
 def one_is_bare_degree(a: str, b: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from empo_serve.semantics.kinds import says_kind
 from empo_serve.semantics.opposites import marks, stem
 from empo_serve.semantics.questions import fold_word as fold
 from empo_serve.semantics.questions import question_words, words
@@ -25,6 +26,7 @@ _LEADING = re.compile(
     r"|^\W*(?P<agreed>sure|naturally|of course|by all means)(?=,\s)",
     re.I,
 )
+_INDEED = re.compile(r"\b(?:is|are|was|were|do|does|did|has|have|can) indeed\b", re.I)
 _LETTER = re.compile(r"\W*([TFYNtfyn])\W*")
 # Negation in the languages whose questions `is_yes_no` knows.
 _FOREIGN_NO = re.compile(
@@ -63,6 +65,24 @@ _ADVICE_ASKED = re.compile(r"\s*(?:should|may|must|can|could|is it (?:ok|okay|wi
 _ADVICE = re.compile(
     r"(?:(?:it|that|this)(?: is|['’]s| would be) )?(?P<not>not |n['’]t )?(?:really |generally )?"
     r"(?:recommended|advisable|advised|allowed|permitted|a good idea|wise)\W*",
+    re.I,
+)
+# "..., so it does not qualify", "..., so the claim fails", "..., so it is one"
+_VERDICT = re.compile(
+    r"(?:^|\b(?:so|therefore|thus|hence|and),? (?:\w+ly,? )?)(?:it|they|that|this|he|she"
+    r"|the (?:claim|statement)) (?:(?P<no>(?:do(?:es)?(?: not|n['’]t) (?:qualify|count|hold|apply)"
+    r"|fails?|(?:is|are)(?: not|n['’]t) one))|(?:(?:do(?:es)? )?(?:indeed )?"
+    r"(?:qualif(?:y|ies)|counts?|holds?|appl(?:y|ies))"
+    r"|(?:is|are) (?:indeed |also )?one))\W*$",
+    re.I,
+)
+_MAY_ASKED = re.compile(r"(?:.*[.!?]\s+|\s*)(?:can|could|may|might|am|is|are)\b", re.I | re.S)
+# "You are allowed in", "..., so go ahead", "..., so keep away from it"
+_MAY = re.compile(
+    r"\b(?:is|are|am|['’]re) (?P<no>not |n['’]t )?(?:allowed|permitted|welcome|exempt)\b"
+    r"|\bso (?:please )?(?:go ahead|feel free|by all means)\b"
+    r"|\bso (?:please )?(?P<never>keep (?:it|them) away|stay away|avoid|better not|leave it"
+    r"|don['’]t)\b",
     re.I,
 )
 _TRUE = re.compile(
@@ -114,7 +134,11 @@ _EVERY = re.compile(r"\b(?:all|every|always|everyone|everybody|each)\b", re.I)
 _NOT_EVERY = re.compile(
     r"(?:not (?:all|every|always)|only|some|most|many|few|there are exc)\b", re.I
 )
-_CONCLUSION = re.compile(r"[,;]\s+(?:so|therefore|thus|hence|which means(?: that)?)\b,?\s+", re.I)
+_CONCLUSION = re.compile(
+    r"(?:[,;]|\sand)\s+(?:so|therefore|thus|hence|which means(?: that)?|also|daher|folglich|donc"
+    r"|así que|quindi|dus|portanto)\b,?\s+",
+    re.I,
+)
 _CONDITION = re.compile(r",\s+(?:if|when|given|although|because|since|as)\b.*$", re.I | re.S)
 _POINTING = re.compile(r"(?:it|they|he|she|this|that|these|those)\b", re.I)
 _COMPARISON = re.compile(r"\b(?:than|as \w+ as)\b", re.I)
@@ -123,6 +147,7 @@ _PREDICATE = re.compile(
 )
 _COPULA = re.compile(r"\s*(?:is|are|was|were|am)\b", re.I)
 _MAX_CLAUSE = 10  # words
+_PREFIXED = re.compile(r"\b(?:un|in|im|il|ir|dis|non-?)([a-z]{4,})\b", re.I)
 _ROOT = 6  # letters that tell a root
 _FOREIGN_PRONOUNS = frozenset(
     words(
@@ -163,6 +188,10 @@ def polarity(question: str, answer: str) -> bool | None:
         return bool(who["somebody"])
     if _ADVICE_ASKED.match(question) and (advice := _ADVICE.fullmatch(text)):
         return not advice["not"]
+    if (verdict := _VERDICT.search(text)) and not _FALSITY.search(question):
+        return not verdict["no"]
+    if _MAY_ASKED.match(question) and (may := _MAY.search(text)):
+        return not (may["no"] or may["never"])
     before, *conclusions = _CONCLUSION.split(text)
     if conclusions and (concluded := polarity(question, conclusions[-1])) is not None:
         return concluded
@@ -173,8 +202,13 @@ def polarity(question: str, answer: str) -> bool | None:
     clause = _OPINION.sub("", _NO_OBJECTION.sub("fine", clause))
     if _FOREIGN.search(question) and not _AUXILIARY.match(question):
         return _foreign_polarity(question, clause)
+    clause = _PREFIXED.sub(lambda found: _unprefixed(question, found), clause)
+    if not _NEGATION.search(clause) and (of_kind := says_kind(question, clause)) is not None:
+        return of_kind
     said = [w if w in _STOP else fold(w) for w in words(clause.lower())]
     negated = len(_NEGATION.findall(clause)) % 2 == 1
+    if _INDEED.search(clause) and not negated and not _NEGATION.search(question):
+        return True
     content = [w for w in said if w not in _STOP and not _NEGATION.search(w)]
     asked = {w for w in question_words(question) if w not in _STOP and not _NEGATION.fullmatch(w)}
     if not content:
@@ -202,8 +236,9 @@ def polarity(question: str, answer: str) -> bool | None:
         return told == says_yes
     if _PRO_VERB.search(clause) and len(said) <= _MAX_CLAUSE:
         return says_yes
-    if len(known) == len(content) and negated and len(said) <= 5:
-        return asked_negated  # "Africa isn't one."
+    is_one = bool(said) and said[-1] == "one"  # "Africa is one."
+    if len(known) == len(content) and (negated or is_one) and len(said) <= 5:
+        return says_yes
     is_new = content[0] not in asked and content[0] not in _BELONGS
     if is_new and not _is_said(question, content):
         return None  # "Birds lay eggs" says nothing about cats
@@ -212,6 +247,11 @@ def polarity(question: str, answer: str) -> bool | None:
         # "Bern is the capital of Switzerland" says nothing about Austria.
         return says_yes if goal or is_all_known else None
     return says_yes if goal and is_all_known and len(said) <= _MAX_CLAUSE else None
+
+
+def _unprefixed(question: str, found: re.Match[str]) -> str:
+    """ "immutable" is "not mutable" where that is asked."""
+    return f"not {found[1]}" if fold(found[1]) in question_words(question) else found[0]
 
 
 def _main_clause(question: str) -> str:

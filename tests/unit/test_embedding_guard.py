@@ -26,6 +26,10 @@ NUMBERS = ("3", "4", "five", "six", "12")
         ("The board has approved the plan.", "It was rejected by the people at the top."),
         ("The cat chases the dog around.", "The dog chases the cat around."),
         ("The cat chases the dog around.", "The cat is being chased by the dog."),
+        ("Perseverance beats overconfident talent.", "Natural talent always beats perseverance."),
+        ("Cover it with a lid, and never use water.", "Put water on it, and never use the lid."),
+        ("The pressure goes up, the volume stays.", "The volume goes up, the pressure stays."),
+        ("Her alarm did not ring this morning.", "Her alarm rang, but she slept on."),
         ("Its price goes up in the winter.", "Its price goes down in the winter."),
         ("It becomes visible at dawn.", "At that hour it becomes invisible."),
         ("The storm had cut the power.", "The storm had cut the water."),
@@ -53,6 +57,10 @@ def test_similarity_may_not_decide(a: str, b: str) -> None:
         ("Ana lent the money to Ben.", "Ben received a loan from Ana."),
         ("Microbes multiply less quickly.", "The cold slows down the growth of bacteria."),
         ("Make it twice as high.", "You multiply its height by 2."),
+        (
+            "To melt the ice, because salty water freezes at a lower temperature.",
+            "Salt lowers the freezing point of water, so the ice melts.",
+        ),
     ],
 )
 def test_paraphrases_are_left_to_similarity(a: str, b: str) -> None:

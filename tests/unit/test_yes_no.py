@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.yes_no import polarity
 
 
@@ -69,3 +70,27 @@ def test_falsehood_says_no_but_where_it_is_asked_for(
 ) -> None:
     assert polarity("Is the Sun a star?", answer) is of_the_fact
     assert polarity("Is it false that the Sun is a star?", answer) is of_its_falsity
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "says"),
+    [
+        ("Can a triangle have two right angles?", "That is impossible.", False),
+        ("Is the number 1 a prime?", "It has a single divisor, so it does not qualify.", False),
+        ("Is every such function smooth?", "The absolute value is not, so the claim fails.", False),
+        ("Is the tomato a fruit?", "It develops from the ovary, so botanically it is one.", True),
+        ("Can I ride my bicycle in?", "Bicycles are exempt from the ban, so go ahead.", True),
+        ("Can I ride my bicycle in?", "You are not allowed in with your bike.", False),
+        ("May a minor vote there?", "A 17-year-old is allowed to cast a ballot there.", True),
+        ("Can a dog eat chocolate?", "It is poisonous to dogs, so keep it away from them.", False),
+        ("Is hot air lighter?", "It expands, so the same volume is indeed lighter.", True),
+        ("In Python, are strings mutable?", "Python strings are immutable.", False),
+        ("In Python, are strings mutable?", "Python strings are mutable.", True),
+        ("Is Africa a continent?", "Africa is one.", True),
+        ("Ist ein Wal ein Fisch?", "Wale atmen mit Lungen, also keine Fische.", False),
+    ],
+)
+def test_conclusions_permissions_and_prefixes_say_yes_or_no(
+    question: str, answer: str, says: bool
+) -> None:
+    assert extract_answer(question, answer) == ("Yes" if says else "No")
