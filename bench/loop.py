@@ -61,7 +61,7 @@ ARMS = {
     "majority": ("train.reward=majority",),
 }
 BATCH = 8  # questions that are asked at once
-IDLE_S = 120.0  # traffic for so long and no update: nothing is left in the band
+IDLE_ROUNDS = 4  # of all the traffic without an update: nothing is left in the band
 ENDED = (UpdateState.PUBLISHED, UpdateState.REJECTED)
 SETTINGS = (
     "gate.enabled=false",
@@ -199,7 +199,7 @@ class Run:
         ended = "all updates are done"
         while (done := self._done()) < self._updates:
             if not await self._next_update():
-                ended = f"no update for {IDLE_S:.0f} s: nothing is left in the band"
+                ended = f"no update in {IDLE_ROUNDS} rounds: nothing is left in the band"
                 break
             if self._failed() > 2:
                 raise RuntimeError(f"updates fail: {list(self._watch.updates.values())[-1].error}")
@@ -221,12 +221,13 @@ class Run:
         """Traffic until an update has been trained, and until that has ended. False: none came."""
         before = len(self._watch.updates)
         with self._timed("sampling"):
-            since = time.monotonic()
+            num_asked = 0
             while len(self._watch.updates) == before:
-                if time.monotonic() - since > IDLE_S:
+                if num_asked > IDLE_ROUNDS * len(self._split.traffic):
                     return False
                 if (await self._watch.status())["queue"] < BATCH // 2:
                     prompts = [next(self._order) for _ in range(BATCH)]
+                    num_asked += BATCH
                     asks = [self._client.ask(p, stream=False, learn=True) for p in prompts]
                     await asyncio.gather(*asks)
                 else:

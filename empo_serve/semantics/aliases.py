@@ -314,6 +314,7 @@ def _element(text: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _key(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).replace("’", "'")  # CO₂
+    text = re.sub(r"(?:です|だ|である)[。.]?$", "", text.strip())
     text = without_accents(text.casefold()).strip(" .,;!?\"'")
     return re.sub(
         r"^(?:the|der|die|das|le|la|les|l'|el|los|las|il|lo|os?|im|en|am|on)\s+", "", text

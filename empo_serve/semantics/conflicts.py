@@ -80,6 +80,7 @@ _FACTORS = {
 }  # fmt: skip
 _PERCENT = re.compile(r"(?<![\d.])(\d{1,15}(?:\.\d{1,15})?)\s?(?:%|per ?cent\b)", re.I)
 _SAME_WORDS = 0.6  # share of common content words from which only their order can differ
+_SWAPPED_WORDS = 0.7  # share of the shorter text's content words that both have
 _EQUAL_FRAME = 0.5  # share of equal words from which two sentences are one with words replaced
 
 
@@ -254,6 +255,8 @@ def _swapped(a: str, b: str) -> bool:
         [w for w in map(stem, words(text)) if w not in _FUNCTION_WORDS] for text in (a, b)
     )
     common = [w for w in order_a if order_a.count(w) == order_b.count(w) == 1]
+    if len(common) < _SWAPPED_WORDS * min(len(order_a), len(order_b)):
+        return False
     for i, middle in enumerate(common):
         before, after = set(common[:i]), set(common[i + 1 :])
         at = order_b.index(middle)

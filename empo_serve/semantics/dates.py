@@ -12,7 +12,7 @@ from empo_serve.semantics.numbers import parse_quantity
 _MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 _MONTH = rf"(?P<month>{_MONTHS}|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\.?"
 _DAY = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
-_YEAR = r"(?P<year>\d{4})"
+_YEAR = r"(?P<year>\d{4}|['’]\d\d)"
 _DATES = tuple(
     re.compile(pattern, re.I)
     for pattern in (
@@ -94,9 +94,17 @@ def parse_date(text: str) -> tuple[int | None, int, int | None] | None:
             groups = found[0].groupdict()
             month = groups.get("month")
             number = int(groups["month_number"]) if not month else _month_number(month)
-            day, year = groups.get("day"), groups.get("year")
+            day, year = groups.get("day"), (groups.get("year") or "").lstrip("'’")
             return int(year) if year else None, number, int(day) if day else None
     return None
+
+
+def same_date(a: tuple[int | None, int, int | None], b: tuple[int | None, int, int | None]) -> bool:
+    """Of a year in two digits ("20 July '69") any century will do."""
+    years = [year for year, _, _ in (a, b) if year is not None]
+    if len(years) == 2 and min(years) < 100:
+        years = [year % 100 for year in years]
+    return a[1:] == b[1:] and (not years or (len(years) == 2 and years[0] == years[1]))
 
 
 def parse_time(text: str) -> int | None:

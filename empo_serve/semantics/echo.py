@@ -19,10 +19,10 @@ EMPTY_SUBJECT = frozenset(
     )
 )
 # They turn the meaning around, wherever they come from.
-_NEVER_ECHO = frozenset(words("not no never without neither nor minus negative"))
+_NEVER_ECHO = frozenset(words("not no none nobody never without neither nor minus negative"))
 # A subject that only points back at the question: "the mixture", "das Drama", "l'auteur"
 _DEFINITE = re.compile(
-    r"(?:[Tt]h(?:e|is|at)|[Mm]y)(?: [a-z]+){1,2}|(?:[Ll]['’]|(?:[Ll][aeo]|[Ee]l|[Dd](?:er"
+    r"(?:[Tt]h(?:e|is|at)|[Mm]y)(?: [a-z]+){1,2}|(?:[Ll]['’]|(?:[Ll][aeo]|[Ee]l|[Oo]s?|[Dd](?:er"
     r"|ie|as)) )\w+"
 )
 _DEMONYM = re.compile(r"\w{2}(?:an|ans|ish|ese|ch|i|is|ic)$")

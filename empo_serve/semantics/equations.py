@@ -26,6 +26,11 @@ _RELATION = re.compile(r"(<=|>=|<|>|≤|≥|\\leq?\b|\\geq?\b|\\lt\b|\\gt\b)")
 _BUILDER = re.compile(
     r"\\?\{\s*[a-zA-Z]\s*(?:(?:\\in|∈)\s*(?:\\mathbb\{?R\}?|ℝ)\s*)?(?::|\||\\mid|\\vert)\s*(.+?)\s*\\?\}"
 )
+_ALL_WITH = re.compile(
+    r"^(?:all|every|the|those) (?:real |numbers )*\$?[a-z]?\$? ?"
+    r"(?:with|such that|for which|satisfying|where) ",
+    re.I,
+)
 _UNIONS = re.compile(r"\s*(?:\bor\b|\\cup|∪|\\text\s*\{\s*or\s*\})\s*")
 _IMPLICIT = re.compile(r"(?=.*(?:[a-z].*[-+]|[-+].*[a-z]|\^))(?!.*[a-z]{2})[-+ \da-z^{}()]+")
 _EVERY_NUMBER = re.compile(
@@ -108,6 +113,7 @@ def numbers(text: str) -> tuple[Fraction, ...]:
 def as_interval(text: str) -> str:
     """Inequalities of one variable as intervals: "x < -2 or x \\ge 2" becomes
     "(-\\infty,-2)\\cup[2,\\infty)". Any other text stays as it is."""
+    text = _ALL_WITH.sub("", text)
     if builder := _BUILDER.fullmatch(text.replace("$", "").strip()):
         text = builder[1]
     parts = [_interval(part.strip()) for part in _UNIONS.split(text.replace("$", "").strip())]

@@ -34,6 +34,8 @@ _SPELLINGS = (
     (re.compile(r"(?<!\\)\\[,;:! ]|\\q?quad(?![a-zA-Z])|~|\$|\{,\}"), " "),
     (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
     (re.compile(r"−|–"), "-"),
+    (re.compile(r"\\langle(?![a-zA-Z])|⟨"), "("),
+    (re.compile(r"\\rangle(?![a-zA-Z])|⟩"), ")"),
     (re.compile(r"π"), r"\\pi "),
     (re.compile(r"∞"), r"\\infty "),
     (re.compile(r"∪"), r"\\cup "),
@@ -46,6 +48,8 @@ _SPELLINGS = (
     (re.compile(r"\\frac\s*(\d)\s*(\d)"), r"\\frac{\1}{\2}"),
     (re.compile(r"\\sqrt\s*(\d)"), r"\\sqrt{\1}"),
 )
+_UNIT_VECTOR = r"(?:\\(?:mathbf|vec|hat|boldsymbol)\s*\{?\s*\\?)?(?P<axis>[ijk])(?:math)?\}?"
+_COMPONENT = re.compile(rf"\s*(?P<sign>[-+]?)\s*(?P<times>\d*(?:\.\d+|/\d+)?)\s*{_UNIT_VECTOR}\s*")
 _DEGREES = re.compile(r"(?:\^\s*\{?\s*\\circ\s*\}?|°)\s*$")
 _OF_ANGLE = re.compile(r"\\(?:sin|cos|tan)")
 _LETTER = re.compile(r"(?<![\\a-zA-Z])[a-zA-Z](?![a-zA-Z])")
@@ -66,6 +70,7 @@ def read_formula(text: str) -> Formula:
     if len(text) > _MAX_LENGTH:
         return Formula(None)
     text = repeating_decimal(text)
+    text = _as_point(text)
     for pattern, spelling in _SPELLINGS:
         text = pattern.sub(spelling, text)
     name = ""
@@ -80,6 +85,18 @@ def read_formula(text: str) -> Formula:
         return Formula(None, is_explosive=True)
     except Unknown:
         return Formula(None)
+
+
+def _as_point(text: str) -> str:
+    """3i - j + 5k as "(3,-1,5)"."""
+    plain = re.sub(r"\\[,;:! ]|\$", "", text).replace("−", "-")
+    found = list(_COMPONENT.finditer(plain))
+    axes = [component["axis"] for component in found]
+    is_whole = sum(len(component[0]) for component in found) == len(plain)
+    if not is_whole or axes != sorted(set(axes)) or not {"j", "k"} & set(axes):
+        return text
+    said = {c["axis"]: f"{c['sign'].replace('+', '')}{c['times'] or 1}" for c in found}
+    return f"({','.join(said.get(axis, '0') for axis in 'ijk' if axis < 'k' or 'k' in axes)})"
 
 
 def same_value(a: Formula, b: Formula) -> bool | None:
@@ -160,12 +177,19 @@ def _same(a: Node, b: Node) -> bool | None:
     if "union" in (a.kind, b.kind):
         same = _same_elements(_intervals(a), _intervals(b))
         return same if same or (_is_canonical(a) and _is_canonical(b)) else None
+    if a.kind.startswith("matrix") != b.kind.startswith("matrix"):
+        a, b = _column_as_point(a), _column_as_point(b)
     if "set" in (a.kind, b.kind) or a.kind.startswith("matrix") != b.kind.startswith("matrix"):
         return None
     if a.kind != b.kind or len(a.items) != len(b.items):
         return False
     verdicts = [_same(x, y) for x, y in zip(a.items, b.items, strict=True)]
     return False if False in verdicts else None if None in verdicts else True
+
+
+def _column_as_point(many: Many) -> Many:
+    is_column = many.kind == f"matrix {[1] * len(many.items)}"
+    return Many("()", many.items) if is_column else many
 
 
 def _same_elements(a: tuple[Node, ...], b: tuple[Node, ...]) -> bool | None:

@@ -41,6 +41,13 @@ _LEAD_IN = re.compile(
 _OTHER = re.compile(r"\b(?:not|never|n['’]t|more|less|least|most|only|almost)\b", re.I)
 
 
+_PART_OF_HOUR = re.compile(r"\b(?P<three>three )?(?:a )?quarters? of an hour\b", re.I)
+
+
+def _in_minutes(found: re.Match[str]) -> str:
+    return "45 minutes" if found["three"] else "15 minutes"
+
+
 @dataclass(frozen=True, slots=True)
 class Frequency:
     """So many times in the base unit of `dimension` (units.UNITS): a second or a month, which
@@ -54,7 +61,7 @@ def parse_frequency(question: str, text: str) -> Frequency | None:
     """How often, if the question asks for it and `text` says nothing else."""
     if len(text) > 100 or not _ASKED.search(question[-2000:]):
         return None
-    text = text.strip(" .!")
+    text = _PART_OF_HOUR.sub(_in_minutes, text.strip(" .!"))
     found = next(filter(None, (pattern.search(text) for pattern in _PATTERNS)), None)
     if found is None:
         return None

@@ -99,6 +99,8 @@ def without_frame(part: str, asked: frozenset[str]) -> str:
     tokens = part.split()
     if len(tokens) < 2 or len(tokens) > 12:
         return part.strip()
+    if (quantity := parse_quantity(part)) is not None and not quantity.unit:
+        return part.strip()  # "minus one"
     is_frame = [_is_frame(token, asked) for token in tokens]
     if all(
         is_frame[i] or t.lower() in _FRAME or parse_quantity(t) is not None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 
-from empo_serve.semantics.numbers import ORDINALS
+from empo_serve.semantics.numbers import ORDINALS, parse_quantity
 
 _NUMBERED = re.compile(
     rf"\W*(?:(?:it is|it['’]s|i choose|i pick) )?the ({'|'.join(ORDINALS)}|last)"
@@ -46,7 +47,26 @@ def chosen_label(answer: str, options: Mapping[str, str]) -> str:
     if len(named) == 1:
         return named[0]
     last = [label for label in named if said.endswith(texts[label])]
-    return _affirmed(answer, texts) or (last[0] if len(last) == 1 else "")
+    label = _affirmed(answer, texts) or (last[0] if len(last) == 1 else "")
+    return label if label or named else _of_value(answer, options)
+
+
+def _of_value(answer: str, options: Mapping[str, str]) -> str:
+    """The option that is the value which the answer ends with: 3/4 for "... which makes 75%"."""
+    said = _quantity(answer.split()[-1]) if answer.split() else None
+    values = {label: _quantity(text) for label, text in options.items()}
+    if said is None:
+        return ""
+    equal = [label for label, value in values.items() if value == said]
+    return equal[0] if len(equal) == 1 else ""
+
+
+def _quantity(text: str) -> tuple[Fraction, str] | None:
+    quantity = parse_quantity(text.strip(" .,;!$"))
+    if quantity is None:
+        return None
+    is_percent = quantity.unit == "%"
+    return quantity.value / (100 if is_percent else 1), "" if is_percent else quantity.unit
 
 
 def _affirmed(answer: str, texts: Mapping[str, str]) -> str:

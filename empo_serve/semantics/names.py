@@ -25,7 +25,7 @@ _KIND = (
 _GENERIC = re.compile(
     rf"^(?:\w+ ){{0,3}}{_KIND} (?:of|de|da|do|di|von) (?:the )?(?=\S)|^{_KIND} (?=\S)"
     r"|(?<=\S) (?:city|river|ocean|sea|desert|mountains?|island|cafe|restaurant|hotel|bar|inc|ltd"
-    r"|corp|corporation|company|language|gas|metal|element)$"
+    r"|corp|corporation|company|language|gas|metal|element|fc|afc|cf)$"
 )
 _REPUBLIC = re.compile(r"(?P<own>democratic |people['’]?s? ){0,2}republic of\b")
 _PLACE_QUESTION = re.compile(r"\b(?:where|city|town|capital|located|country|state)\b", re.I)
@@ -153,7 +153,7 @@ def only_name(question: str, text: str) -> str:
     later = [run for run in new if run[0] > 0]
     if later and len(later) < len(new) and len(words(new[0][1])) == 1:
         new = later
-    return re.sub(r"['’]s$", "", new[0][1].strip(" .,")) if len(new) == 1 else ""
+    return re.sub(r"['’](?:s|[dt][ıiuü]r)$", "", new[0][1].strip(" .,")) if len(new) == 1 else ""
 
 
 def _runs(text: str) -> list[tuple[int, str, bool, bool]]:

@@ -21,6 +21,7 @@ from empo_serve.semantics.names import NEVER_NAMES
 from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.numerals import foreign_number
 from empo_serve.semantics.questions import fold_word, is_open, is_yes_no, options, words
+from empo_serve.semantics.roles import named_role, other_of_two
 from empo_serve.semantics.sentences import is_unfinished, split_sentences
 from empo_serve.semantics.speaker import after_hedge, is_about_speaker, is_chatter, is_refusal
 from empo_serve.semantics.yes_no import polarity
@@ -41,7 +42,8 @@ _COPULA = re.compile(
     re.I,
 )
 _PARTICIPLE = re.compile(
-    r"^(?:an? (?:\w+ ){1,4}(?=named |called ))?(?:also |often |commonly |originally |usually )?"
+    r"^(?:what (?:we|people|one|they) calls? )?(?:an? (?:\w+ ){1,4}(?=named |called ))?"
+    r"(?:also |often |commonly |originally |usually )?"
     r"(?:(?:called|named|known as|equal to|spelled|given by|considered|located in)\s+"
     r"|(?:\w+\s+by|(\w+)\s+(?:in|on|at|from|to|as|for))\s+)",
     re.I,
@@ -53,6 +55,12 @@ _ADJUNCT = re.compile(
     re.I,
 )
 # "The fox, who had seen it, is the one that ..."
+# "Num dia limpo, o céu é azul"
+_PLACED = re.compile(
+    r"(?:in|on|at|by|for|from|during|under|after|with|num|numa|no|na|em|bei|an|am|im|auf|par|en"
+    r"|dans|au|con|nel|nella) [^,]+, [^,]+$",
+    re.I,
+)
 _RELATIVE = re.compile(r",\s+(?:who|which|whose|where)\b[^,]*,(?=\s+(?:is|are|was|were)\b)", re.I)
 _APPOSITION = re.compile(
     r",?\s+even (?:though|if)\b|,\s+(?:which|who|whose|where|when|because|since|as"
@@ -69,6 +77,12 @@ _DESCRIPTION = re.compile(
     r"(?P<name>[A-Z]\w+(?: [A-Z]\w+){0,3}), (?!.*(?:,|\b(?:and|or|y|et"
     r"|und)\b))[a-z]\w*(?: \S+){2,}$"
 )
+# "scurvy, and sailors used to suffer from it"
+_AND_CLAUSE = re.compile(r"(?P<name>[^,]{2,40}), and (?:\w{2,}ed\b|(?:\S+ ){3})(?!.*,)")
+# "Poseidon, the brother of Zeus and Hades" is no list of three.
+_RELATED = re.compile(
+    r"(?P<name>[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,2}), (?:the|an?|his|her) [a-z]+ (?:of|to|and)\b"
+)
 _WHEN = frozenset(words("when year years date day decade century long old"))
 # "... by Michelangelo between 1508 and 1512", "... in 1928 at the age of 25"
 _YEARS = re.compile(
@@ -79,6 +93,7 @@ _PERIOD_QUESTION = re.compile(r"\b(?:which|what) (century|decade|millennium)\b",
 _NUMBER_QUESTION = re.compile(
     r"\bhow (?:many|much|far|long|old|tall|high|fast|big|heavy|wide|deep)\b|\bcalculate\b"
     r"|\bcompute\b|\bwhat is \W*\d"
+    r"|\b(?:mean|median|area|volume|perimeter|probability|value)\b"
     r"|\b(?:price|sum|product|total|average|number of|percent|cost|profit|remaining|difference)\b",
     re.I,
 )
@@ -98,10 +113,14 @@ _COMPARED = re.compile(
 # "Subtracting 32 gives 45 °C"
 _GIVES = re.compile(
     r"^(?:\w+ing\b[^.,;]{0,60}|that|this|it|which) (?:gives|yields|makes|leaves|results in"
-    r"|comes to)(?: (?:us|you|me))? (?=[^ ]*\d)",
+    r"|comes to)(?: (?:us|you|me))? (?=\S)",
     re.I,
 )
 _THAT_IS = re.compile(r"[,;:] (?:that is(?: to say)?,|i\.?e\.?,?|namely,?|in other words,?) ", re.I)
+# "The three add up to 21, and a third of that is seven"
+_FINAL_VALUE = re.compile(
+    r"[,;] .*\b(?:is|are|equals|makes|gives) (?P<value>\S+(?: \S+){0,2})$", re.I
+)
 _POINTED = re.compile(
     r"(?:the|that|those) (?P<only>only )?(?:one|ones|person|people|\w+ (?:who|that|which))\b", re.I
 )
@@ -187,6 +206,8 @@ def _one_of_equals(text: str) -> str:
 def _part(question: str, sentence: str) -> str:
     """The answering part of one sentence."""
     text = sentence.strip()
+    if who := named_role(question, text) or other_of_two(question, text):
+        return who
     if not re.search(r"\d(?:\.\.\.|…)$", text):  # "0.333..." goes on
         text = re.sub(r"(?<!\b[A-Z])[.!]+$", "", text)
     text = re.sub(r"\s*\((?:sorry|i think|i believe|probably)[^)]*\)$", "", text, flags=re.I)
@@ -200,7 +221,9 @@ def _part(question: str, sentence: str) -> str:
     text = conclusion[-1]
     while (lead := _LEAD_IN.match(text)) and text[lead.end() :]:
         text = text[lead.end() :]
-    text = _restated(_GIVES.sub("", text), asked_stems(question))
+    if (gives := _GIVES.match(text)) and parse_quantity(text[gives.end() :].strip()) is not None:
+        text = text[gives.end() :]
+    text = _restated(text, asked_stems(question))
     if not is_open(question):
         text = re.sub(r",?\s+(?:while|whereas)\s.*$", "", text)
     text = _RELATIVE.sub("", _CONTRACTED.sub(r"\1 is ", after_hedge(text)))
@@ -214,6 +237,9 @@ def _part(question: str, sentence: str) -> str:
             return str(named[0])
     if (solved := solutions(text)) is not None:
         return solved
+    final = _FINAL_VALUE.search(text) if _NUMBER_QUESTION.search(question) else None
+    if final and parse_quantity(final["value"]) is not None:
+        return final["value"]
     if (doer := _DOER.match(text)) and _is_doer(doer, asked):
         return doer["who"]  # "Fleming discovered it by chance"
     if final := _FINAL_NAME.search(text):
@@ -231,6 +257,8 @@ def _part(question: str, sentence: str) -> str:
         if (pointed := _POINTED.match(right)) and (pointed["only"] or not new_words(right, asked)):
             return left  # "The mayor is the one who was elected"
         is_repeated = not new_words(_trim(right, asked), asked)
+        if _PLACED.match(left) and not is_echo(left, asked):
+            left = left.rpartition(",")[2].strip()
         if is_echo(left, asked) and not (
             is_repeated and points_back(left) and _is_phrase(right) and new_words(left, asked)
         ):
@@ -277,18 +305,22 @@ def _trim(text: str, asked: frozenset[str]) -> str:
     if (participle := _PARTICIPLE.match(text)) and (
         not participle[1]
         or fold_word(participle[1]) in asked
-        or participle[1].endswith(("ed", "en"))
+        or (participle[1].endswith(("ed", "en")) and parse_quantity(participle[1]) is None)
     ):
         text = text[participle.end() :]
     if is_formula(text):
         text = _ONLY.sub("", text)
         # A comma or a dash there belongs to the formula.
+        if text.lower().startswith(("all ", "every ")):
+            return text.strip()  # "all $x$ with $1 \\le x$"
         return re.split(r"(?<=\$),?\s+(?:where|which|since|because|as|with|for)\b", text)[0].strip()
+    if relation := _RELATED.match(text):
+        return relation["name"]
     if len(list_items(text)) > 2:
         return text.strip()
-    cut = _APPOSITION.search(text) or _DESCRIPTION.match(text)
+    cut = _APPOSITION.search(text) or _DESCRIPTION.match(text) or _AND_CLAUSE.match(text)
     if cut:
-        kept = text[: cut.end("name") if cut.re is _DESCRIPTION else cut.start()]
+        kept = text[: cut.start() if cut.re is _APPOSITION else cut.end("name")]
         if kept.count("(") > kept.count(")"):
             kept = kept[: kept.rindex("(")]
         text = kept or text
@@ -318,4 +350,5 @@ def _is_begun_sum(text: str) -> bool:
     """A sum that a long sentence has begun with, and no end: "he needs 200 / 10 = 20"."""
     is_open = not text.rstrip().endswith((".", "!", "?"))
     num_words = len(re.findall(r"(?<!\\)\b[A-Za-z]{2,}", text))
-    return is_open and num_words > 5 and bool(EQUATION.search(text))
+    is_last = EQUATION.search(text) is not None and not re.search(r"=[^=]*[a-z]{4}", text)
+    return is_open and num_words > 5 and is_last

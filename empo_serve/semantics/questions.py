@@ -19,7 +19,9 @@ _YES_NO_HINT = re.compile(
 )
 # "In Python, are strings mutable?"
 _ADJUNCT = re.compile(
-    r"^(?!.*\b(?:who|what|which|whose|where|why|how)\b)[^,?]{1,120},\s+(?=\w)", re.I | re.S
+    r"^(?!.*\b(?:who|what|which|whose|where|why|how)\b)[^,?]{1,120},\s+"
+    r"(?=(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must)\b)",
+    re.I | re.S,
 )
 # "was" is German there: "Was ist die Hauptstadt?"
 _GERMAN_WAS = re.compile(
@@ -39,6 +41,9 @@ _FOREIGN_YES_NO = re.compile(
     r"|(?:è|é)\s[^?]*\?$|est-ce que\b(?![^?]*\b(?:qui|que|où|quand|combien)\b))"
     r"|^(?!.*\b(?:quel|quelle|quels|quelles|qui|que|où|quand|comment|combien|pourquoi)\b)"
     r"[^?]*\w-(?:t-)?(?:il|elle|ils|elles|on)\b[^?]*\?$"
+    r"|^(?:czy|чи|هل|האם|क्या|apakah|är|er|finns|kan|onko|ovatko|je|jsou|este)\s[^?]*\?$"
+    r"|^[^?]*\b(?:m[ıiuü](?:dır|dir|dur|dür)?)\s*\?$"
+    r"|^(?!.*(?:몇|무엇|누구|어디|언제|어느|왜|어떻게)).*(?:니까|나요|인가요)[?？]$"
     r"|\bли\b[^?]*\?$|吗[？?]$|^(?!.*[何誰]|.*(?:どこ|いつ|いくつ|どの|どれ|どちら|なに|なん))"
     r".*(?:です|ます)か[。？?]*$",
     re.I,
@@ -66,6 +71,7 @@ _OPEN = re.compile(
 _WHO = re.compile(r"\bwho(?:m|se)?\b", re.I)
 _TIME_QUESTION = re.compile(
     r"\b(?:when|what time|at what|date|day|(?:what|which|in) (?:year|month)|decade|century|clock"
+    r"|(?:24|12)-hour"
     r"|spät|uhrzeit|uhr|hoe laat|quelle heure|qué hora|que ore|che or[ae]|klockan|klokken|wann"
     r"|welche[mns]? (?:tag|jahr|datum|monat)|quand|quel(?:le)? (?:jour|date|année|mois)|cuándo"
     r"|quando|fecha|qué (?:día|año|mes)|que (?:dia|ano|mês|giorno|anno)|когда)\b"

@@ -38,7 +38,9 @@ from empo_serve.semantics.questions import (
 
 SHORT = 3  # words
 _NONE = re.compile(
-    r"(?:there (?:are|is|were|was)n['’]t any"
+    r"(?:(?:there (?:are|is|were|was)n['’]t"
+    r"|(?:it|they|he|she) (?:do(?:es)?n['’]t|do(?:es)? not) have) any(?: \w+)?"
+    r"|(?:it|they|he|she) (?:has|have|had) no \w+"
     r"|(?:there (?:are|is|were|was) )?"
     r"(?:none|no \w+|not (?:a single )?one|nobody|no one|zero|nil))"
     r"(?: of (?:them|the \w+|those)| at all| \w+)*[.!]?",
@@ -50,6 +52,7 @@ _RATIO = re.compile(r"\W*(\d{1,6})\s*(?:to|:|-|–|/|\\colon)\s*(\d{1,6})\W*", r
 _HOW_LONG = re.compile(r"\bhow (?:long|many years|many hours)\b", re.I)
 _CLOCK_TIME = re.compile(r"^(\d{1,2}):(\d\d)$")
 _GLOSS = re.compile(r"\w \(([a-z]{3,}(?: [a-z]{3,})?)\)")
+_ORDINAL = re.compile(r"(?:in )?(?:the )?(?:\d{1,2}(?:st|nd|rd|th)|[a-z]+(?:th|st|nd|rd))", re.I)
 _MAX_SENTENCE = 200  # characters
 _MAX_DATED = 120  # characters
 _ALSO_KNOWN = re.compile(
@@ -118,7 +121,8 @@ class Reading:
 
     @cached_property
     def period(self) -> tuple[int, int] | None:
-        return parse_period(self.text)
+        is_ordinal = "century" in self.question and _ORDINAL.fullmatch(self.text.strip(" ."))
+        return parse_period(f"{self.text.strip(' .')} century" if is_ordinal else self.text)
 
     @cached_property
     def ratio(self) -> Fraction | tuple[int, int] | None:
@@ -132,7 +136,8 @@ class Reading:
 
     @cached_property
     def frequency(self) -> Frequency | None:
-        return parse_frequency(self.question, self.text)
+        said = parse_frequency(self.question, self._answer)
+        return said or parse_frequency(self.question, self.text)
 
     @cached_property
     def is_quantity(self) -> bool:

@@ -19,7 +19,7 @@ from empo_serve.semantics.aliases import (
 )
 from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.conflicts import same_change
-from empo_serve.semantics.dates import part_of_period, same_decade
+from empo_serve.semantics.dates import part_of_period, same_date, same_decade
 from empo_serve.semantics.equations import as_interval
 from empo_serve.semantics.formulas import same_equation, same_value, same_values
 from empo_serve.semantics.kinds import load_kinds
@@ -100,7 +100,7 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(False, "yes_no")
     if asks_when(a.question):
         if a.date is not None and b.date is not None:
-            return Verdict(a.date == b.date, "date_time")
+            return Verdict(same_date(a.date, b.date), "date_time")
         if a.time is not None and b.time is not None:
             return Verdict(a.time == b.time, "date_time")
         is_same_part = part_of_period(a.text) == part_of_period(b.text)

@@ -12,11 +12,14 @@ from empo_serve.semantics.questions import question_words, words
 
 _YES = (
     "yes|yeah|yep|true|correct|indeed|absolutely|definitely|certainly|sí|si|oui|ja|sim|да"
+    "|tak|так|ano|evet|kyllä|igen|ναι|نعم|כן|हाँ|हां|ya(?! no)|có|네|예"
     "|是的?|对的?|没错|はい|そう(?:です|だ)?|うん|ええ"
 )
 _NO = (
-    "no|nope|nah|better not|not at all|not yet|by no means|no way|don['’]t|false|incorrect|wrong"
-    "|never|non|nein|não|нет|不是?的?|不对|否|没有|いいえ|いや|違います|違う"
+    "no|nope|nah|better not|not at all|not any ?more|no longer|not yet|by no means"
+    "|no way|don['’]t|false|incorrect|wrong"
+    "|never|non|nein|não|нет|nie|ні|nej|nee|nei|ne|hayır|ei|nem|nu|όχι|لا|לא|नहीं|tidak|không"
+    "|아니[요오]|아뇨|不是?的?|不对|否|没有|いいえ|いや|違います|違う"
 )
 _LEADING = re.compile(
     rf"^\W*(?:(?:in general|generally|basically|technically|strictly speaking),? )?"
@@ -53,6 +56,8 @@ _NOT_FALSE = re.compile(
 )
 _ADVERBIAL = re.compile(r"^\W*\w+ly(?: speaking)?,\s+", re.I)
 _OF_THE_TWO = re.compile(r"\bof the two\b", re.I)
+_COMPARATIVE_NOUN = re.compile(r"\bthe (\w+er|(?:more|less) \w+) \w+\b", re.I)
+_THAT_ONE = re.compile(r"(?<=\w )(?:that|this|those|these) [a-z]+$", re.I)  # "win that match"
 _NO_LONGER = re.compile(r"\bno longer\b", re.I)
 _NOT_THIS = re.compile(r",\s+(?:and |but )?not (?:an? |the )?([\w.]*\w)\W*$", re.I)
 _ANYBODY = re.compile(r"\bany(?:one|body)\b", re.I)
@@ -100,10 +105,10 @@ _REASON = re.compile(
 )
 _OPPOSITES = (
     (
-        "larger greater bigger more above higher taller longer older heavier faster warmer"
-        " hotter after",
-        "smaller less lower fewer below shorter younger lighter slower cooler colder before",
+        "larger greater bigger more above higher taller longer heavier faster warmer hotter",
+        "smaller less lower fewer below shorter lighter slower cooler colder",
     ),
+    ("older earlier before", "younger newer later after"),
     ("won win wins winning", "lost lose loses losing defeated beaten"),
     ("even", "odd"),
     ("hot", "cold"),
@@ -148,6 +153,7 @@ _PREDICATE = re.compile(
 _COPULA = re.compile(r"\s*(?:is|are|was|were|am)\b", re.I)
 _MAX_CLAUSE = 10  # words
 _PREFIXED = re.compile(r"\b(?:un|in|im|il|ir|dis|non-?)([a-z]{4,})\b", re.I)
+_PRONOUNS = frozenset(words("it they he she"))
 _ROOT = 6  # letters that tell a root
 _FOREIGN_PRONOUNS = frozenset(
     words(
@@ -195,8 +201,10 @@ def polarity(question: str, answer: str) -> bool | None:
     before, *conclusions = _CONCLUSION.split(text)
     if conclusions and (concluded := polarity(question, conclusions[-1])) is not None:
         return concluded
-    before = _NO_LONGER.sub("not", _ADVERBIAL.sub("", _OF_THE_TWO.sub("", before)))
-    clause = _REASON.split(before.rstrip(" .!。"))[0]
+    if _OF_THE_TWO.search(before):  # "the higher mountain of the two"
+        before = _COMPARATIVE_NOUN.sub(r"\1", _OF_THE_TWO.sub("", before))
+    before = _NO_LONGER.sub("not", _ADVERBIAL.sub("", before))
+    clause = _THAT_ONE.sub("it", _REASON.split(before.rstrip(" .!。"))[0])
     if _EVERY.search(question) and _NOT_EVERY.match(clause):
         return False
     clause = _OPINION.sub("", _NO_OBJECTION.sub("fine", clause))
@@ -236,6 +244,8 @@ def polarity(question: str, answer: str) -> bool | None:
         return told == says_yes
     if _PRO_VERB.search(clause) and len(said) <= _MAX_CLAUSE:
         return says_yes
+    if negated and not asked_negated and len(content) == 1 and said[0] in _PRONOUNS:
+        return False  # "They never intersect."
     is_one = bool(said) and said[-1] == "one"  # "Africa is one."
     if len(known) == len(content) and (negated or is_one) and len(said) <= 5:
         return says_yes
@@ -300,8 +310,9 @@ def _says_goal(question: str, content: list[str]) -> tuple[bool, bool]:
     says_goal = any(_is_one_of(stem(w), goals) for w in content)
     if _COMPARISON.search(main):
         # "Everest is indeed higher": with the subject, the comparative says it all.
-        compares = any(w in ("more", "less") or w.endswith("er") for w in content if w in asked)
-        return says_goal, not new and compares and content[0] == rest[0]
+        degrees = [w for w in content if w in rest and (w in ("more", "less") or w.endswith("er"))]
+        is_subject = bool(degrees) and content[0] in rest[: rest.index(degrees[0])]
+        return says_goal or is_subject, not new and is_subject
     return says_goal, not new
 
 

@@ -20,6 +20,7 @@ from empo_serve.semantics.rules import compare
 
 LONG, MUCH, FAST = "How long does it take?", "How much is it?", "How fast is it?"
 OFTEN, WHEN, TALL = "How often is it held?", "When was it?", "How tall is it?"
+BUYER = 'In "Priya sold it to Tomás", who was the buyer?'
 MARS = "Which is largest?\nA) Mars\nB) Jupiter\nC) Venus"
 EGYPT = "On which continent does Egypt lie? A Asia B Africa C Europe D Oceania"
 
@@ -192,6 +193,43 @@ def verdict(question: str, a: str, b: str) -> Verdict:
             "富士山です。",
             "標高3776メートルの富士山が一番高いです。",
         ),
+        ("日本の首都はどこですか？", "東京です。", "Tokyo"),
+        (
+            "Türkiye'nin en kalabalık şehri hangisidir?",
+            "En kalabalık şehir İstanbul'dur.",
+            "İstanbul",
+        ),
+        ("Qual é a cor do céu num dia sem nuvens?", "Num dia limpo, o céu é azul.", "azul"),
+        (WHEN, "1969-07-20", "20 July '69"),
+        (
+            "In which century was it?",
+            "It was in 1564, that is in the sixteenth century.",
+            "the 16th",
+        ),
+        ("What time is it?", "It is behind, so it is seven in the morning there.", "7 a.m."),
+        (OFTEN, "Once every quarter of an hour.", "every 15 minutes"),
+        ("How many moons does it have?", "Zero", "It has no moons."),
+        ("How long is it?", "Multiplying by 1000 gives forty-two thousand metres.", "42,000 m"),
+        (FAST, "75 km/h", "150 ÷ 2 = 75, so seventy-five kilometres per hour"),
+        (
+            "What is the mean of 4, 8 and 9?",
+            "7",
+            "The three numbers add up to 21, and a third of that is seven.",
+        ),
+        ("Sort 5, -1, 3 upwards.", "[-1, 3, 5]", "First comes minus one, then three, then five."),
+        ("Who is the god of the sea?", "Poseidon", "Poseidon, the brother of Zeus and Hades."),
+        (
+            "Which disease is it?",
+            "Scurvy",
+            "It is called scurvy, and sailors used to suffer from it.",
+        ),
+        ("Which language is his?", "Python", "He designed Python, and released it in 1991."),
+        ("Which club is it?", "Liverpool FC", "Anfield is the ground of Liverpool."),
+        ("Which one saw it, if none was in town?", "Nobody", "None of them did."),
+        ("Who was taller, Karl or Jana?", "Jana", "Karl was the shorter of the two."),
+        (BUYER, "Tomás", "Priya was the seller and Tomas the buyer."),
+        (BUYER, "Priya", "Priya paid, so she is the buyer."),
+        ("How likely? (A) 1/4 (B) 1/3 (C) 3/4", "C", "Three of four are red, which makes 75%."),
     ],
 )
 def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> None:
@@ -259,6 +297,24 @@ def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> Non
             "The pressure goes up while the volume stays the same.",
             "The volume goes up while the pressure stays the same.",
         ),
+        (WHEN, "1968-07-20", "20 July '69"),
+        (
+            "Who is the god of the sea?",
+            "Poseidon, the brother of Zeus and Hades.",
+            "Hades, the brother of Zeus and Poseidon.",
+        ),
+        ("Who was taller, Karl or Jana?", "Karl", "Karl was the shorter of the two."),
+        (BUYER, "Priya", "Priya was the seller and Tomas the buyer."),
+        (
+            "What time is it in New York?",
+            "7 a.m., because New York is five hours behind.",
+            "5 p.m., because New York is five hours ahead.",
+        ),
+        (
+            "Är Stockholm större än Göteborg?",
+            "Stockholm är den större av de två.",
+            "Stockholm är den mindre av de två.",
+        ),
     ],
 )
 def test_other_values_are_not_the_same(question: str, a: str, b: str) -> None:
@@ -300,6 +356,9 @@ def test_several_formulas_are_compared_one_by_one() -> None:
         (r"30^\circ", r"\frac{\pi}{6}", True),
         (r"30^\circ", "30", None),  # may be degrees as well
         ("x^2 + C", "x^2 + c", True),
+        (r"3\mathbf{i} - \mathbf{j} + 5\mathbf{k}", r"\langle 3,-1,5\rangle", True),
+        (r"3\mathbf{i} - \mathbf{j}", r"\langle -1,3\rangle", False),
+        (r"\begin{pmatrix} 3 \\ -1 \end{pmatrix}", "(3,-1)", True),
         ("x^2 + C", "x^2", False),
     ],
 )

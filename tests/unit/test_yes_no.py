@@ -88,6 +88,16 @@ def test_falsehood_says_no_but_where_it_is_asked_for(
         ("In Python, are strings mutable?", "Python strings are mutable.", True),
         ("Is Africa a continent?", "Africa is one.", True),
         ("Ist ein Wal ein Fisch?", "Wale atmen mit Lungen, also keine Fische.", False),
+        ("고양이는 포유류입니까?", "네, 포유류입니다.", True),
+        ("고양이는 포유류입니까?", "아니요.", False),
+        ("Czy wieloryb jest rybą?", "Nie, to ssak.", False),
+        ("Balina balık mıdır?", "Hayır", False),
+        ("Är en val en fisk?", "Nej, det är ett däggdjur.", False),
+        ("Is Pluto still a planet?", "Not any more.", False),
+        ("Did Germany win the World Cup?", "Germany did not win that tournament.", False),
+        ("May he keep a dog, if pets are forbidden?", "He is not allowed to.", False),
+        ("Do two parallel lines meet, if they are distinct?", "They never intersect.", False),
+        ("Is Mount Everest higher than K2?", "Everest is the higher mountain of the two.", True),
     ],
 )
 def test_conclusions_permissions_and_prefixes_say_yes_or_no(
