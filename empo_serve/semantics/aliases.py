@@ -14,6 +14,8 @@ import unicodedata
 from functools import lru_cache
 from importlib.resources import files
 
+from anyascii import anyascii
+
 from empo_serve.semantics.normalize import without_accents
 from empo_serve.semantics.numbers import ORDINALS
 from empo_serve.semantics.questions import words
@@ -152,6 +154,7 @@ madrid|马德里|マドリード|мадрид
 pig|swine
 water|h2o
 carbon dioxide|co2
+carbon monoxide|co
 nitrogen|n2
 oxygen|o2
 hydrogen|h2
@@ -233,6 +236,7 @@ _MONTHS = words(
 )
 _ENGLISH_MONTHS = frozenset(_MONTHS)
 _ENGLISH_DAYS = frozenset(words("monday tuesday wednesday thursday friday saturday sunday"))
+_NO_LETTER = re.compile(r"[^a-z]")
 _NTH_MONTH = re.compile(r"\b(\d{1,2}(?:st|nd|rd|th)|[a-z]+) month of the year\b", re.I)
 _MONTH_OR_DAY = re.compile(
     r"\b(?:(?:which|what|in what) (?P<month>month)|(?:which|what) (?:week)?day)\b", re.I
@@ -254,11 +258,21 @@ def is_alias(question: str, a: str, b: str) -> bool:
     for table in (*_NAMES, _CALENDAR):
         if one in table and other in table and table[one] & table[other]:
             return True
+    if one.isascii() != other.isascii() and _same_sound(one, other):
+        return True
     if are_synonyms(one, other) and not _WORD_QUESTION.search(question):
         return True
     if not _ELEMENT_QUESTION.search(question):
         return False
     return _element(a) == _element(b) is not None
+
+
+def _same_sound(a: str, b: str) -> bool:
+    """ "Тбилиси" and "Tbilisi": one name in two scripts, letter by letter."""
+    one, other = (_NO_LETTER.sub("", anyascii(text).lower()) for text in (a, b))
+    for written, plain in (("iy", "y"), ("ii", "y"), ("yy", "y"), ("kh", "h")):
+        one, other = one.replace(written, plain), other.replace(written, plain)
+    return len(one) > 2 and one == other
 
 
 def is_calendar_name(text: str) -> bool:

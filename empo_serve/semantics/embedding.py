@@ -17,10 +17,13 @@ from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.conflicts import conflict, points_at_roles, same_change
 from empo_serve.semantics.contrasts import is_contrasting, predicates
 from empo_serve.semantics.extract import extract_answer
+from empo_serve.semantics.lists import list_items
 from empo_serve.semantics.normalize import looks_like_math, normalize, without_gaps
-from empo_serve.semantics.questions import options, wants_statement, words
+from empo_serve.semantics.opposites import stem
+from empo_serve.semantics.questions import is_open, options, wants_statement, words
 
 _MIN_WORDS = 3
+_MIN_ITEMS, _MAX_ITEM_WORDS = 3, 2
 _MAX_LENGTH = 2000  # characters that are embedded
 _MAX_QUESTION = 400  # characters; the model reads 256 tokens in all
 # Share of the question's own vector that is taken off: it makes all answers alike.
@@ -135,10 +138,20 @@ def guard(question: str, a: str, b: str) -> Verdict | None:
     changes = same_change(question, a, b)
     if changes is not None:
         return Verdict(changes, "direction")
+    if not is_open(question) and (_lacks_item(a, b) or _lacks_item(b, a)):
+        return Verdict(None, "list")
     is_short = min(len(words(one)), len(words(other))) < _MIN_WORDS
     if is_short and not wants_statement(question):
         return Verdict(None, "short")
     return None
+
+
+def _lacks_item(listing: str, text: str) -> bool:
+    """Is `listing` a list of things that `text` does not all name?"""
+    said = {stem(w) for w in words(text)}
+    items = [{stem(w) for w in words(item)} for item in list_items(listing)]
+    is_list = len(items) >= _MIN_ITEMS and all(len(item) <= _MAX_ITEM_WORDS for item in items)
+    return is_list and not all(item & said for item in items)
 
 
 def _model_path(name: str) -> str:

@@ -18,6 +18,9 @@ _PAIR_IN_BRACKETS = re.compile(r"^\\?(?:left)?[\[(][^,]*,[^,]*[\])]$")
 _HEAD = re.compile(
     r"^[a-z ]{0,40}\b(?:order|numbers|solutions|are): +", re.I
 )  # "in this order: 0.5, 1/3"
+_FRACTION = re.compile(r"\\[dt]?frac\s*\{(\d{1,9})\}\s*\{([1-9]\d{0,8})\}")
+_THOUSANDS = re.compile(r"\W*\d{1,3}(?:,\d{3})+(?:\.\d+)?\W*")  # one number
+_SPACE = re.compile(r"\\[ ,;:!]")
 _AND = re.compile(r"\s*(?:,|;|<|\band\b|\bor\b)\s*")
 _SEVERAL = re.compile(r"[,;<±]|\\pm|\b(?:and|or)\b")
 _MAX_NUMBERS = 200  # characters
@@ -32,7 +35,9 @@ _ALL_WITH = re.compile(
     re.I,
 )
 _UNIONS = re.compile(r"\s*(?:\bor\b|\\cup|∪|\\text\s*\{\s*or\s*\})\s*")
-_IMPLICIT = re.compile(r"(?=.*(?:[a-z].*[-+]|[-+].*[a-z]|\^))(?!.*[a-z]{2})[-+ \da-z^{}()]+")
+_IMPLICIT = re.compile(
+    r"(?=.*[a-z])(?=.*(?:[a-z].*[-+]|[-+].*[a-z]|\^))(?!.*[a-z]{2})[-+ \da-z^{}()]+"
+)
 _EVERY_NUMBER = re.compile(
     r"(?:all|every|any) (?:real numbers?|reals?|x)|(?:x ?(?:\\in|∈) ?)?\\?(?:mathbb ?\{?r\}?|ℝ)"
     r"|\(-\\?(?:infty|infinity|∞), ?\+?\\?(?:infty|infinity|∞)\)"
@@ -59,13 +64,19 @@ def is_formula(text: str) -> bool:
 def value(text: str) -> str:
     """The right-hand side of an equation that gives a value; all values of several solutions."""
     sides = EQUATION.split(text)
-    if len(sides) == 2 and _IMPLICIT.fullmatch(sides[0].strip(" $")):
-        return balanced(text)  # "2x + y = 3" is a line, not 3
+    if is_implicit(text):
+        return balanced(text)
     if len(sides) < 2 or sides[-1].count("{") != sides[-1].count("}"):
         return balanced(text)  # the "=" of a sum's index begins no value
     if len(_ASSIGNMENT.findall(text)) > 1 and re.search(r"\b(?:and|or)\b|,", text):
         return _ASSIGNMENT.sub("", text)
     return balanced(sides[-1].strip()) or text
+
+
+def is_implicit(text: str) -> bool:
+    """ "2x + y = 3" is a line, and not 3."""
+    sides = EQUATION.split(text)
+    return len(sides) == 2 and bool(_IMPLICIT.fullmatch(sides[0].strip(" $")))
 
 
 def balanced(text: str) -> str:
@@ -96,8 +107,10 @@ def numbers(text: str) -> tuple[Fraction, ...]:
     point or an interval, where the brackets count."""
     if len(text) > _MAX_NUMBERS or not _SEVERAL.search(text):
         return ()
-    text = text.replace("$", "").replace("\\pm", "±").replace("−", "-").strip()
-    text = _HEAD.sub("", text)
+    if _THOUSANDS.fullmatch(text) or (text[:1].isalpha() and parse_quantity(text) is not None):
+        return ()
+    text = _SPACE.sub(" ", text).replace("$", "").replace("\\pm", "±").replace("−", "-").strip()
+    text = _FRACTION.sub(r"\1/\2", _HEAD.sub("", text))
     if text[:1] == "(" or _PAIR_IN_BRACKETS.match(text):
         return ()
     inner = _UNKNOWN.match(text)

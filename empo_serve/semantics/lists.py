@@ -27,7 +27,7 @@ _SEPARATOR = re.compile(
 )
 _LABEL = re.compile(
     r"^(?:\d[.)](?!\d)\s*|[-*•]\s+|(?:(?:first|second|third|last)(?:ly)?|then|next|finally"
-    r"|in the end|at the end|after that),?\s+(?:(?:you|we|one|comes?)\s+)?)",
+    r"|in the end|at the end|after that),?\s+(?:(?:you|we|one|c[oa]mes?)\s+)?)",
     re.I,
 )
 _LABEL_AFTER = re.compile(r"\s+(?:first|second|third|last)$", re.I)
@@ -69,7 +69,7 @@ def list_items(text: str, asked: frozenset[str] = frozenset()) -> tuple[str, ...
 
     `asked` are the stems of the question's words: at the edges of an item they are its frame.
     """
-    if len(text) > _MAX_LENGTH:
+    if len(text) > _MAX_LENGTH or _is_number(text):
         return ()
     text = _LEAD.sub("", _HEAD.sub("", _PARENTHESES.sub("", text.strip().rstrip("."))))
     if _HYPHENED.fullmatch(text):
@@ -91,6 +91,12 @@ def list_items(text: str, asked: frozenset[str] = frozenset()) -> tuple[str, ...
     if len(items) > 2 and _COUNTED.match(items[0]) and items[0].split()[0] == str(len(items) - 1):
         items = items[1:]  # "the two innermost ones, Venus and Mercury"
     return tuple(items) if len(items) > 1 else ()
+
+
+def _is_number(text: str) -> bool:
+    """ "One thousand and twenty-four" is one, and no list of two."""
+    quantity = parse_quantity(text) if text[:1].isalpha() else None
+    return quantity is not None and not quantity.unit
 
 
 def without_frame(part: str, asked: frozenset[str]) -> str:

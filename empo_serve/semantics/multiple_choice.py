@@ -14,6 +14,7 @@ _NUMBERED = re.compile(
     re.I,
 )
 
+_IT_IS = re.compile(r"^\W*(?:it|that|this)(?: is|['’]s) (?:in |the |an? )*", re.I)
 _CLAUSE = re.compile(r"[.,;]\s+|\s+(?:while|whereas|but)\s+")
 _DENIAL = re.compile(r"\b(?:not|never|no|neither|nor|wrong|incorrect|false)\b|n['’]t\b", re.I)
 
@@ -39,7 +40,7 @@ def chosen_label(answer: str, options: Mapping[str, str]) -> str:
     if numbered := _NUMBERED.fullmatch(answer):
         place = ORDINALS.get(numbered[1].lower(), len(options))  # else "last"
         return list(options)[place - 1] if place <= len(options) else ""
-    said = _padded(answer)
+    said = _padded(_IT_IS.sub("", answer))
     texts = {label: _padded(text) for label, text in options.items() if text}
     named = [label for label, text in texts.items() if text in said]
     if not named and len(answer) > 2:

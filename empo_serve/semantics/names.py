@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from empo_serve.semantics.aliases import is_alias
+from empo_serve.semantics.aliases import is_alias, is_calendar_name
 from empo_serve.semantics.normalize import normalize
-from empo_serve.semantics.questions import fold_word, question_words, words
+from empo_serve.semantics.questions import asks_when, fold_word, question_words, words
 from empo_serve.semantics.spellings import plain_spelling
 
 _TITLES = frozenset(
@@ -70,6 +70,7 @@ _HOUSE = re.compile(
     r"(?:(?<= [IVX])|(?<=[IVX]{2})|(?<=III))\s+of\b.*$"
     r"|\s+the (?:Great|Conqueror|Terrible|Magnificent|Wise|Bold|Confessor|Lionheart)$"
 )
+_NATIONAL = re.compile(r"^(?:French|English|Dutch|Irish|Scots|Welsh)(?:wo)?man (?=[A-Z])")
 _PARTICLES = frozenset(words("de da di du do dos del della von van der den la le of the v"))
 # "the Scottish inventor", "a Colombian author"
 _ADJECTIVE = re.compile(r"^\w+(?:ish|an|ese|ch|eek|iss|ic|i)$")
@@ -81,6 +82,7 @@ NEVER_NAMES = frozenset(
     )
 )
 _MAX_LENGTH = 200
+_LONG_NAME = 5  # letters
 _RUN_WORD = re.compile(r"[^\W\d_][\w'’.&-]*")
 _NOT_A_NAME = re.compile(
     r"\b(?:not|never|no|nor|neither|except|than|but|instead|rather|or|and|und|et|y|nicht|kein|pas|non|sin)\b|n['’]t\b",
@@ -147,6 +149,9 @@ def only_name(question: str, text: str) -> str:
     new = [run for run in runs if any(fold_word(w) not in asked for w in words(run[1]))]
     if not new and len(runs) == 1 and " or " in question:
         new = runs  # the question offers it
+    new = [(run[0], _NATIONAL.sub("", run[1]), run[2], run[3]) for run in new]
+    if not asks_when(question):
+        new = [run for run in new if not is_calendar_name(run[1])] or new
     new = [run for run in new if not _ADJECTIVE.search(run[1]) or not run[2]]
     if any(run[3] for run in new):
         return ""  # "Apollo 11": the number belongs to the name
@@ -239,7 +244,15 @@ def _same_initials(a: list[str], b: list[str]) -> bool:
     if len(a) < 2 or a[-1] != b[-1]:
         return False
     pairs = list(zip(a[:-1], b[:-1], strict=True))
-    return all(x == y or (1 in (len(x), len(y)) and x[0] == y[0]) for x, y in pairs)
+    return all(
+        x == y or (1 in (len(x), len(y)) and x[0] == y[0]) or _is_other_ending(x, y)
+        for x, y in pairs
+    )
+
+
+def _is_other_ending(a: str, b: str) -> bool:
+    """ "Marie" and "Maria", "Henri" and "Henry": one first name in two languages."""
+    return len(a) == len(b) >= _LONG_NAME and a[:-1] == b[:-1]
 
 
 def _is_short_form(short: list[str], long: list[str]) -> bool:

@@ -78,6 +78,7 @@ often frequently commonly | rarely seldom
 float floats afloat | sink sank sunk
 edible | inedible
 conduct conductor | insulate insulator
+prime | composite
 """
 # The lines that tell which way something changes.
 _NUM_DIRECTIONS = 3

@@ -15,7 +15,15 @@ from empo_serve.semantics.echo import (
     points_back,
     without_echo,
 )
-from empo_serve.semantics.equations import EQUATION, balanced, is_formula, solutions, value
+from empo_serve.semantics.equations import (
+    EQUATION,
+    balanced,
+    is_formula,
+    is_implicit,
+    numbers,
+    solutions,
+    value,
+)
 from empo_serve.semantics.lists import list_items
 from empo_serve.semantics.names import NEVER_NAMES
 from empo_serve.semantics.numbers import parse_quantity
@@ -61,14 +69,18 @@ _PLACED = re.compile(
     r"|dans|au|con|nel|nella) [^,]+, [^,]+$",
     re.I,
 )
-_RELATIVE = re.compile(r",\s+(?:who|which|whose|where)\b[^,]*,(?=\s+(?:is|are|was|were)\b)", re.I)
+_RELATIVE = re.compile(
+    r",\s+(?:who|which|whose|where|in|near|of|from|between)\b[^,]*,(?=\s+(?:is|are|was|were)\b)",
+    re.I,
+)
 _APPOSITION = re.compile(
     r",?\s+even (?:though|if)\b|,\s+(?:which|who|whose|where|when|because|since|as"
     r"|so|with|a|an|the|located|known|based|situated|though"
     r"|although|but|not|even|from|it|they|he|she|after|before|while|also (?:known|called)|capital"
     r"|one of|at"
     r"|(?:\w+(?:ed|en)|fought|built|held|born|made|shot) (?:in|on|at|by|to|from|as|near)"
-    r"|due|thanks|for|and (?:its?|is|has))\b"
+    r"|due|thanks|for|and (?:its?|is|has)"
+    r"|dopo|después|tras|après|nach|depois|secondo|según|selon|laut)\b"
     r"|\s+(?:because|since|although|though|due to)\s|;\s|(?<=\w{3})\s+[–—-]\s+(?=[A-Za-z]{2})",
     re.I,
 )
@@ -113,13 +125,22 @@ _COMPARED = re.compile(
 # "Subtracting 32 gives 45 °C"
 _GIVES = re.compile(
     r"^(?:\w+ing\b[^.,;]{0,60}|that|this|it|which) (?:gives|yields|makes|leaves|results in"
-    r"|comes to)(?: (?:us|you|me))? (?=\S)",
+    r"|comes to)(?: (?:us|you|me))? (?=\S)|^.{3,60} (?:when|if|for) \$?[a-z]\$? (?:equals|is) ",
     re.I,
 )
-_THAT_IS = re.compile(r"[,;:] (?:that is(?: to say)?,|i\.?e\.?,?|namely,?|in other words,?) ", re.I)
+# "It was the pilot who thanked", "the pilot did"
+_CLEFT = re.compile(
+    r"(?:it|that) (?:is|was|were|are) (?P<it>[^,]+?) (?:who|that) "
+    r"|(?P<who>[^,]+) (?:did|does|do|was|is)(?: (?:so|it|that))?\W*$",
+    re.I,
+)
+_POLITE = re.compile(r"(?:입니다|이에요|예요)[.。]?$")
+_THAT_IS = re.compile(
+    r"[,;:] (?:that is(?: to say)?,|that is(?= \$)|i\.?e\.?,?|namely,?|in other words,?) ", re.I
+)
 # "The three add up to 21, and a third of that is seven"
 _FINAL_VALUE = re.compile(
-    r"[,;] .*\b(?:is|are|equals|makes|gives) (?P<value>\S+(?: \S+){0,2})$", re.I
+    r"[,;] (?:.*\b(?:is|are|equals|makes|gives) )?(?P<value>\S+(?: \S+){0,2})$", re.I
 )
 _POINTED = re.compile(
     r"(?:the|that|those) (?P<only>only )?(?:one|ones|person|people|\w+ (?:who|that|which))\b", re.I
@@ -208,6 +229,9 @@ def _part(question: str, sentence: str) -> str:
     text = sentence.strip()
     if who := named_role(question, text) or other_of_two(question, text):
         return who
+    text = _POLITE.sub("", text)
+    if _WHO.search(question) and (cleft := _CLEFT.match(text)):
+        text = cleft["it"] or cleft["who"]
     if not re.search(r"\d(?:\.\.\.|…)$", text):  # "0.333..." goes on
         text = re.sub(r"(?<!\b[A-Z])[.!]+$", "", text)
     text = re.sub(r"\s*\((?:sorry|i think|i believe|probably)[^)]*\)$", "", text, flags=re.I)
@@ -221,7 +245,7 @@ def _part(question: str, sentence: str) -> str:
     text = conclusion[-1]
     while (lead := _LEAD_IN.match(text)) and text[lead.end() :]:
         text = text[lead.end() :]
-    if (gives := _GIVES.match(text)) and parse_quantity(text[gives.end() :].strip()) is not None:
+    if (gives := _GIVES.match(text)) and _is_value(text[gives.end() :].strip()):
         text = text[gives.end() :]
     text = _restated(text, asked_stems(question))
     if not is_open(question):
@@ -247,6 +271,8 @@ def _part(question: str, sentence: str) -> str:
     compared = _COMPARED.fullmatch(text)
     if compared and fold_word(compared["how"]) in asked and is_echo(compared["one"], asked):
         return compared["one"]  # "7 is larger than 3"
+    if is_implicit(text):
+        return balanced(text)
     picks_name = bool(_WHO.search(question))
     for copula in islice(_COPULA.finditer(f" {text}", 1), _MAX_COPULAS):
         left, right = f" {text}"[: copula.start()].strip(), f" {text}"[copula.end() :].strip()
@@ -276,6 +302,10 @@ def _part(question: str, sentence: str) -> str:
     if starting:
         return _trim(starting[1], asked)
     return value(_trim(text, asked)) if len(words(text)) > 3 else value(text)
+
+
+def _is_value(text: str) -> bool:
+    return parse_quantity(text) is not None or bool(numbers(text))
 
 
 def _restated(text: str, asked: frozenset[str]) -> str:

@@ -44,7 +44,8 @@ from empo_serve.semantics.synonyms import load_synonyms
 
 _NOBODY = re.compile(
     r"(?:according to [^,]*, |there (?:was|is|were|are) )?(?:nobody|no[ -]one|none of them|none"
-    r"|not (?:a single (?:one|person|soul)|one person|anyone))\b(?!.*\b(?:but|except|other)\b)",
+    r"|not (?:a single (?:one|person|soul)|one person|anyone)"
+    r"|no \w+(?=$| (?:was|were|is|are|did|has|have|had)\b))\b(?!.*\b(?:but|except|other)\b)",
     re.I,
 )
 

@@ -37,7 +37,8 @@ _FOREIGN_NO = re.compile(
     re.I,
 )
 _FOREIGN = re.compile(
-    r"[¿а-яぁ-ヿ一-鿿]|\b(?:der|die|das|den|dem|zu|nicht)\b|\b(?:ist|sind|hat|kann|est|une?|la|el|os?|il|een|é|è)\b",
+    r"[¿а-яぁ-ヿ一-鿿]|\b(?:der|die|das|den|dem|zu|nicht)\b|\b(?:ist|sind|hat|kann|est|une?|la|el|os?|il|een|é|è)\b"
+    r"|^(?:je|jsou|är|er|finns|kan|onko|ovatko|czy|чи|apakah)\b|\bm[ıiuü](?:d[ıiuü]r)?\s*\?$",
     re.I,
 )
 _FALSE = re.compile(
@@ -50,7 +51,8 @@ _FALSITY = re.compile(
     r"(?<!\bor )(?<!/)\b(?:false|incorrect|untrue|wrong)\b(?! or (?:true|correct|right)\b|/)", re.I
 )
 _NOT_FALSE = re.compile(
-    r"\b(?:that|this|it|the statement|the claim)(?:['’]s not| is not| isn['’]t)"
+    r"^\W*not (?:false|incorrect|untrue|wrong)\b"
+    r"|\b(?:that|this|it|the statement|the claim)(?:['’]s not| is not| isn['’]t)"
     r" (?:false|incorrect|untrue|wrong)\b",
     re.I,
 )
@@ -67,6 +69,7 @@ _WHO_DID = re.compile(
     re.I,
 )
 _ADVICE_ASKED = re.compile(r"\s*(?:should|may|must|can|could|is it (?:ok|okay|wise|safe))\b", re.I)
+_AVOID = re.compile(r"\b(?:should|must|is best|is better|has to be) (?:be )?avoided\b", re.I)
 _ADVICE = re.compile(
     r"(?:(?:it|that|this)(?: is|['’]s| would be) )?(?P<not>not |n['’]t )?(?:really |generally )?"
     r"(?:recommended|advisable|advised|allowed|permitted|a good idea|wise)\W*",
@@ -192,6 +195,8 @@ def polarity(question: str, answer: str) -> bool | None:
         return bool(_NEGATION.search(question))  # "They are mammals, not birds"
     if _ANYBODY.search(question) and (who := _WHO_DID.match(text)):
         return bool(who["somebody"])
+    if _ADVICE_ASKED.match(question) and _AVOID.search(text):
+        return False
     if _ADVICE_ASKED.match(question) and (advice := _ADVICE.fullmatch(text)):
         return not advice["not"]
     if (verdict := _VERDICT.search(text)) and not _FALSITY.search(question):
@@ -246,6 +251,9 @@ def polarity(question: str, answer: str) -> bool | None:
         return says_yes
     if negated and not asked_negated and len(content) == 1 and said[0] in _PRONOUNS:
         return False  # "They never intersect."
+    points = bool(said) and said[-1] in ("it", "them", "so", "that")
+    if points and len(known) == len(content) > 1:
+        return says_yes  # "Brazil has won it."
     is_one = bool(said) and said[-1] == "one"  # "Africa is one."
     if len(known) == len(content) and (negated or is_one) and len(said) <= 5:
         return says_yes

@@ -187,3 +187,12 @@ def test_what_follows_from_a_reason_tells_the_direction() -> None:
         verdict = guard(asked, said, other)
         assert verdict is not None
         assert verdict.same is is_same
+
+
+def test_a_list_does_not_merge_with_a_text_that_lacks_one_of_its_items() -> None:
+    asked = "Which colours are on the flag of Italy?"
+    told = "The Italian tricolour has a green, a white and a red stripe."
+    lacking = guard(asked, "green, white and orange", told)
+    assert lacking is not None
+    assert not lacking.same
+    assert guard(asked, "green, white and red", told) is None

@@ -26,6 +26,10 @@ from empo_serve.semantics.rules import compare
         ("Juni", "червень"),
         ("O Pacífico", "the Pacific Ocean"),
         ("CO₂", "carbon dioxide"),
+        ("Тбилиси", "Tbilisi"),
+        ("Достоевский", "Dostoevsky"),
+        ("Хельсинки", "Helsinki"),
+        ("서울", "Seoul"),
     ],
 )
 def test_names_of_one_thing_in_two_languages(a: str, b: str) -> None:
@@ -42,6 +46,7 @@ def test_names_of_one_thing_in_two_languages(a: str, b: str) -> None:
         ("NOK", "DKK"),
         ("Australia", "Österreich"),
         ("czerwiec", "July"),
+        ("Ереван", "Tbilisi"),
     ],
 )
 def test_names_of_two_things_are_no_aliases(a: str, b: str) -> None:

@@ -20,6 +20,8 @@ from empo_serve.semantics.rules import compare
 
 LONG, MUCH, FAST = "How long does it take?", "How much is it?", "How fast is it?"
 OFTEN, WHEN, TALL = "How often is it held?", "When was it?", "How tall is it?"
+ORDER = "Renaissance → Baroque → Romanticism"
+ORDER_TOLD = "First came the Renaissance, next the Baroque and last Romanticism."
 BUYER = 'In "Priya sold it to Tomás", who was the buyer?'
 MARS = "Which is largest?\nA) Mars\nB) Jupiter\nC) Venus"
 EGYPT = "On which continent does Egypt lie? A Asia B Africa C Europe D Oceania"
@@ -230,6 +232,30 @@ def verdict(question: str, a: str, b: str) -> Verdict:
         (BUYER, "Tomás", "Priya was the seller and Tomas the buyer."),
         (BUYER, "Priya", "Priya paid, so she is the buyer."),
         ("How likely? (A) 1/4 (B) 1/3 (C) 3/4", "C", "Three of four are red, which makes 75%."),
+        ("What is 2 to the power of 10?", "One thousand and twenty-four", "1,024"),
+        ("What is the mean?", "8", "The mean is the value in the middle, 8."),
+        (
+            "Solve it.",
+            "x \\in \\{-0.5,\\ 2\\}",
+            "This gives $x = \\frac{3 \\pm 5}{4}$, that is $2$ and $-\\frac{1}{2}$.",
+        ),
+        ("Solve it.", "{-4, 1}", "The product is zero when x equals 1 or minus 4."),
+        (
+            "What is the highest mountain in Africa?",
+            "Kilimanjaro",
+            "Mount Kilimanjaro, in Tanzania, is the highest mountain in Africa.",
+        ),
+        ("Who gave thanks?", "The pilot", "It was the pilot who expressed gratitude."),
+        ("Who gave thanks?", "The nurse", "The nurse did."),
+        ("Who wrote Carmen?", "Georges Bizet", "It is an opera by the Frenchman Bizet."),
+        ("Who was the first?", "Marie Curie", "Maria Curie"),
+        ("Who came after her?", "John Major", "Sir John Major took over in November 1990."),
+        ("Which state was the last?", "Hawaii", "Hawaiʻi, which became the 50th state."),
+        ("Which pupil was absent?", "Nobody", "No pupil was absent."),
+        ("Is the voice (A) active or (B) passive voice?", "B", "It is passive."),
+        ("In che anno fu?", "1946", "Nel 1946, dopo il referendum del 2 giugno."),
+        ("한국의 수도는 어디입니까?", "서울", "서울입니다."),
+        ("Put them in order: Baroque, Renaissance, Romanticism.", ORDER, ORDER_TOLD),
     ],
 )
 def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> None:
@@ -315,6 +341,11 @@ def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> Non
             "Stockholm är den större av de två.",
             "Stockholm är den mindre av de två.",
         ),
+        ("What is 2 to the power of 10?", "2^10 = 2048", "2^10 = 1024"),
+        ("What is 2 to the power of 10?", "1,024", "1, 24"),
+        ("Who gave thanks?", "The nurse", "It was the pilot who expressed gratitude."),
+        ("Who was the first?", "Marie Curie", "Pierre Curie"),
+        ("Which pupil was absent?", "Nobody", "No pupil but Ana was absent."),
     ],
 )
 def test_other_values_are_not_the_same(question: str, a: str, b: str) -> None:
@@ -376,6 +407,7 @@ def test_an_option_that_is_named_and_then_denied_is_not_chosen() -> None:
 
 def test_an_equation_of_several_letters_is_an_answer_as_a_whole() -> None:
     asked = "Find an equation of the line."
+    assert extract_answer(asked + " (0,1)", "$2x - y + 1 = 0$") == "2x - y + 1 = 0"
     assert extract_answer(asked, "$2x + y = 3$") == "2x + y = 3"
     assert extract_answer("What is 12*12?", "12*12 = 144") == "144"
 
