@@ -66,8 +66,6 @@ ENDED = (UpdateState.PUBLISHED, UpdateState.REJECTED)
 SETTINGS = (
     "gate.enabled=false",
     "guards.enabled=false",
-    # Twice the demo's: chosen on other seeds than those that are reported.
-    "train.learning_rate=2e-3",
     # Accuracies do not depend on how fast this machine is: nothing may time out on a busy one.
     "engine.stall_timeout_s=600",
     "engine.startup_timeout_s=1200",

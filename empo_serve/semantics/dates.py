@@ -46,6 +46,7 @@ _CLOCK = re.compile(
     rf"|\b(?P<named>{_NAMED_HOUR})\b",
     re.I,
 )
+_FOUR_DIGITS = re.compile(r"\b([01]\d|2[0-3])([0-5]\d) ?(?:hrs?|hours|h)\b", re.I)  # 0640 hrs
 _TENS = ("twent", "thirt", "fort", "fift", "sixt", "sevent", "eight", "ninet")
 _DECADE = re.compile(
     rf"\b(?P<century>\d{{2}})?(?P<decade>\d)0['’]?s\b|\b(?P<word>(?:{'|'.join(_TENS)})ies)\b", re.I
@@ -111,6 +112,7 @@ def parse_time(text: str) -> int | None:
     """Minutes since midnight of the only time of day in `text`."""
     if len(text) > 300:
         return None
+    text = _FOUR_DIGITS.sub(r"\1:\2", text)
     found = list(_CLOCK.finditer(text)) or list(_CLOCK.finditer(clock_in_digits(text)))
     if len(found) != 1:
         return None

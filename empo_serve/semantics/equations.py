@@ -9,9 +9,10 @@ from empo_serve.semantics.numbers import parse_quantity
 
 EQUATION = re.compile(r"(?<![<>=!:])=(?![=>])")
 _ASSIGNMENT = re.compile(r"\b([A-Za-z])\s*=\s*")
-_ONE_ASSIGNMENT = re.compile(r"\$?\s*([A-Za-z])(?:_\{?\d\}?)?\s*=\s*([^=$]+?)\s*\$?")
+_ONE_ASSIGNMENT = re.compile(r"\$?\s*([A-Za-z]|\\[a-z]+)(?:_\{?\d\}?)?\s*=\s*([^=$]+?)\s*\$?")
 _BETWEEN = re.compile(
-    r"\s*(?:[,;](?:\\[ ,;:])?|\band\b|\bor\b)\s*(?=(?:and\s+)?\$?\s*[A-Za-z](?:_\{?\d\}?)?\s*=)"
+    r"\s*(?:[,;](?:\\[ ,;:])?|\band\b|\bor\b)\s*"
+    r"(?=(?:and\s+)?\$?\s*(?:[A-Za-z]|\\[a-z]+)(?:_\{?\d\}?)?\s*=)"
 )
 _UNKNOWN = re.compile(r"^(?:[a-zA-Z]\s*(?:∈|\\in\b|=)\s*)?\\?[{\[]?\s*(.*?)\s*\\?[}\]]?$")
 _PAIR_IN_BRACKETS = re.compile(r"^\\?(?:left)?[\[(][^,]*,[^,]*[\])]$")

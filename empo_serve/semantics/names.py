@@ -25,7 +25,8 @@ _KIND = (
 _GENERIC = re.compile(
     rf"^(?:\w+ ){{0,3}}{_KIND} (?:of|de|da|do|di|von) (?:the )?(?=\S)|^{_KIND} (?=\S)"
     r"|(?<=\S) (?:city|river|ocean|sea|desert|mountains?|island|cafe|restaurant|hotel|bar|inc|ltd"
-    r"|corp|corporation|company|language|gas|metal|element|fc|afc|cf)$"
+    r"|corp|corporation|company|language|gas|metal|element|fc|afc|cf|airways"
+    r"|airlines)$"
 )
 _REPUBLIC = re.compile(r"(?P<own>democratic |people['’]?s? ){0,2}republic of\b")
 _PLACE_QUESTION = re.compile(r"\b(?:where|city|town|capital|located|country|state)\b", re.I)

@@ -9,7 +9,9 @@ _DASHES = str.maketrans({"−": "-", "–": "-", "—": "-", "‐": "-", "‑": 
 _LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "æ": "ae", "œ": "oe"})
 _INVISIBLE = re.compile(r"[\u0000-\u0008\u200b-\u200f\u2060\ufeff\u00ad]")
 _GAP = re.compile(r"\s{33,}")
-_ARTICLE = re.compile(r"^(?:the|an?|der|die|das|le|la|les|el|los|las|il|lo) (?=\S)")
+_ARTICLE = re.compile(
+    r"^(?:the|an?|der|die|das|eine?|de|het|een|le|la|les|une?|el|los|las|una|il|lo|uma?) (?=\S)"
+)
 # Anything that could be a formula, a code or a number keeps its signs: "-5" is not "5".
 _SIGNS_MATTER = re.compile(r"[\d\\^_=<>+*/|~#@&%$€£{}\[\]]")
 

@@ -23,6 +23,12 @@ _RESTATED = re.compile(
     r"|equivalently|meaning|so)(?: exactly| simply)?,? | = | \(",
     re.I,
 )
+# "an hour and 45 minutes"
+_COMPOUND = re.compile(
+    rf"\b(?:an?|\d+|{'|'.join(SMALL)}) (?:hours?|minutes?|days?|weeks?|years?|feet|foot|euros?"
+    rf"|dollars?|pounds?) (?:and )?(?:an?|\d+|{'|'.join(SMALL)})"
+    r" (?:minutes?|seconds?|hours?|days?|months?|inch(?:es)?|cents?|pence)\b"
+)
 _PART_QUESTION = re.compile(r"percent|%|\bper cent\b|\b(?:fraction|proportion|share)\b", re.I)
 _HOW_MANY = re.compile(r"\bhow many ([a-z]{3,})\b", re.I)
 
@@ -67,6 +73,9 @@ def only_number(text: str, asked: str) -> Quantity | None:
     text = plain_number(text)
     in_question = _DIGITS.findall(plain_number(asked))
     digits = {d for whole in in_question for d in (whole, *whole.split("/"))}
+    compounds = [parse_quantity(c[0]) for c in _COMPOUND.finditer(text)]
+    if len(compounds) == 1 and compounds[0] is not None:
+        return compounds[0]
     found = [d for d in _DIGITS.findall(text) if d not in digits]
     if found:
         return _with_unit(found[0], text) if len(found) == 1 else None

@@ -22,6 +22,22 @@ _MORE: dict[str, dict[str, int]] = {
     "cs": {"jeden": 1, "jedno": 1, "dve": 2},
     "ro": {"o": 1, "un": 1, "o suta": 100, "o mie": 1000},
     "sv": {"ett": 1},
+    "ko": {
+        "하나": 1,
+        "한": 1,
+        "둘": 2,
+        "두": 2,
+        "셋": 3,
+        "세": 3,
+        "넷": 4,
+        "네": 4,
+        "다섯": 5,
+        "여섯": 6,
+        "일곱": 7,
+        "여덟": 8,
+        "아홉": 9,
+        "열": 10,
+    },
     "da": {"en": 1},
 }
 _ARTICLES = frozenset(
@@ -34,6 +50,7 @@ _ASKED = {
     "es": r"¿|\b(?:cuant[oa]s?|spanish)\b",
     "it": r"\b(?:quant[oaei]|qual[ei]?|che|chi|dove|quando|italian)\b",
     "ru": r"[а-я]",
+    "ko": r"몇|얼마",
     "uk": r"[іїєґ]|\bскільки\b",
     "pl": r"\b(?:ile|ilu|jak[aie]?|kto|gdzie|kiedy|ktor\w*|polish)\b",
     "cs": r"\b(?:kolik|jak[yae]|kter\w*|kdo|kde|kdy|czech)\b",
@@ -127,7 +144,7 @@ def _languages(question: str) -> tuple[str, ...]:
 @cache
 def number_words(language: str) -> dict[str, int]:
     """Number words, in words that a space divides, and the number."""
-    said = _lines()[language]
+    said = _lines().get(language, [])
     table = {words: number for number, words in reversed(list(enumerate(said)))}
     joined = {words.replace(" ", ""): number for words, number in table.items()}
     return joined | table | _MORE.get(language, {})

@@ -134,13 +134,18 @@ _CLEFT = re.compile(
     r"|(?P<who>[^,]+) (?:did|does|do|was|is)(?: (?:so|it|that))?\W*$",
     re.I,
 )
+_SURNAME_FIRST = re.compile(
+    r"(?<!, )\b(?P<surname>[A-Z][\w'’-]+), (?P<first>[A-Z][\w'’-]+(?: [A-Z][\w.]*)?)[.]?$"
+)
 _POLITE = re.compile(r"(?:입니다|이에요|예요)[.。]?$")
 _THAT_IS = re.compile(
     r"[,;:] (?:that is(?: to say)?,|that is(?= \$)|i\.?e\.?,?|namely,?|in other words,?) ", re.I
 )
 # "The three add up to 21, and a third of that is seven"
 _FINAL_VALUE = re.compile(
-    r"[,;] (?:.*\b(?:is|are|equals|makes|gives) )?(?P<value>\S+(?: \S+){0,2})$", re.I
+    r"(?:[,;] |\d.{0,40} (?=is|are|equals|makes|gives))(?:.*\b(?:is|are|equals|makes|gives) )?"
+    r"(?:at least |exactly )?(?P<value>\S+(?: \S+){0,5})$",
+    re.I,
 )
 _POINTED = re.compile(
     r"(?:the|that|those) (?P<only>only )?(?:one|ones|person|people|\w+ (?:who|that|which))\b", re.I
@@ -230,14 +235,16 @@ def _part(question: str, sentence: str) -> str:
     if who := named_role(question, text) or other_of_two(question, text):
         return who
     text = _POLITE.sub("", text)
-    if _WHO.search(question) and (cleft := _CLEFT.match(text)):
-        text = cleft["it"] or cleft["who"]
+    if _WHO.search(question):
+        if cleft := _CLEFT.match(text):
+            text = cleft["it"] or cleft["who"]
+        text = _SURNAME_FIRST.sub(r"\g<first> \g<surname>", text)
     if not re.search(r"\d(?:\.\.\.|…)$", text):  # "0.333..." goes on
         text = re.sub(r"(?<!\b[A-Z])[.!]+$", "", text)
     text = re.sub(r"\s*\((?:sorry|i think|i believe|probably)[^)]*\)$", "", text, flags=re.I)
     conclusion = re.split(
         r"(?:[,;]\s+(?:and\s+)?|\s+and\s+)(?:so(?! (?:that|on|forth|much|many)\b)|therefore|thus"
-        r"|hence|giving|which (?:gives|makes|equals|(?:reduces|simplifies|comes) to)"
+        r"|hence|giving|which (?:gives|makes|equals|(?:reduces|simplifies|comes|rounds) to)"
         r"|(?<=\d, )that is)\b,?\s+",
         text,
         flags=re.I,

@@ -52,7 +52,8 @@ _ORDERED = re.compile(
     r"\b(in order|(?:right|correct|proper|same) order"
     r"|in (?:the|an|what|which|their|its|correct) order"
     r"|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
-    r"|reverse) order|order of|in the order|ordered|sort(ed)?|rank(ed)?|from \w+ to \w+|sequence"
+    r"|reverse) order|order of|in the order|ordered|sort(ed)?|rank(ed)?|sequence"
+    r"|from (?:the )?\w+ to (?:the )?\w+"
     r"|alphabetically|chronologically|(?:starting|beginning) (?:at|with|from)|coordinates?"
     r"|ordered (pair|triple)|the point|vector)\b",
     re.I,

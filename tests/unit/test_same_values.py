@@ -256,6 +256,23 @@ def verdict(question: str, a: str, b: str) -> Verdict:
         ("In che anno fu?", "1946", "Nel 1946, dopo il referendum del 2 giugno."),
         ("한국의 수도는 어디입니까?", "서울", "서울입니다."),
         ("Put them in order: Baroque, Renaissance, Romanticism.", ORDER, ORDER_TOLD),
+        (LONG, "105 minutes", "The break lasts an hour and 45 minutes."),
+        (WHEN, "0640 hrs", "It is at 6.40 in the morning."),
+        (
+            "How many are needed?",
+            "326",
+            "More than half of 650 is at least three hundred and twenty-six.",
+        ),
+        ("What is the square root of 2?", "1.414", "√2 = 1.41421..., which rounds to 1.414."),
+        (
+            "Find the eigenvalues.",
+            "2, 5",
+            "The polynomial factors, so $\\lambda_1 = 5$ and $\\lambda_2 = 2$.",
+        ),
+        ("Which airline is it?", "Qantas", "Qantas Airways"),
+        ("Welk dier blaft?", "de hond", "een hond"),
+        ("Who signed it?", "José Ángel Muñoz", "La firma es de Muñoz, José Ángel."),
+        ("삼각형의 변은 몇 개입니까?", "3개", "삼각형의 변은 세 개입니다."),
     ],
 )
 def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> None:
@@ -344,8 +361,15 @@ def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> Non
         ("What is 2 to the power of 10?", "2^10 = 2048", "2^10 = 1024"),
         ("What is 2 to the power of 10?", "1,024", "1, 24"),
         ("Who gave thanks?", "The nurse", "It was the pilot who expressed gratitude."),
+        ("Who signed it?", "José Luis Muñoz", "La firma es de Muñoz, José Ángel."),
         ("Who was the first?", "Marie Curie", "Pierre Curie"),
         ("Which pupil was absent?", "Nobody", "No pupil but Ana was absent."),
+        (LONG, "The break lasts 45 minutes.", "The break lasts an hour and 45 minutes."),
+        (
+            "List the layers from the outside to the inside.",
+            "crust, mantle, outer core, inner core",
+            "crust, mantle, inner core, outer core",
+        ),
     ],
 )
 def test_other_values_are_not_the_same(question: str, a: str, b: str) -> None:
