@@ -135,7 +135,8 @@ _CLEFT = re.compile(
     re.I,
 )
 _SURNAME_FIRST = re.compile(
-    r"(?<!, )\b(?P<surname>[A-Z][\w'’-]+), (?P<first>[A-Z][\w'’-]+(?: [A-Z][\w.]*)?)[.]?$"
+    r"^(?P<before>(?:[^,A-ZÀ-Þ]|\b[A-ZÀ-Þ]\w+ (?=[a-z]))*)"
+    r"(?P<surname>[A-ZÀ-Þ][\w'’-]+), (?P<first>[A-ZÀ-Þ][\w'’-]+(?: [A-ZÀ-Þ][\w.]*)?)$"
 )
 _POLITE = re.compile(r"(?:입니다|이에요|예요)[.。]?$")
 _THAT_IS = re.compile(
@@ -238,7 +239,7 @@ def _part(question: str, sentence: str) -> str:
     if _WHO.search(question):
         if cleft := _CLEFT.match(text):
             text = cleft["it"] or cleft["who"]
-        text = _SURNAME_FIRST.sub(r"\g<first> \g<surname>", text)
+        text = _SURNAME_FIRST.sub(r"\g<before>\g<first> \g<surname>", text)
     if not re.search(r"\d(?:\.\.\.|…)$", text):  # "0.333..." goes on
         text = re.sub(r"(?<!\b[A-Z])[.!]+$", "", text)
     text = re.sub(r"\s*\((?:sorry|i think|i believe|probably)[^)]*\)$", "", text, flags=re.I)
