@@ -7,6 +7,7 @@ check here finds one kind of difference; a pair that passes them all may still d
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from fractions import Fraction
@@ -229,7 +230,7 @@ def _roles_differ(question: str, a: str, b: str) -> bool:
         [w for w in map(stem, words(text)) if w not in _FUNCTION_WORDS] for text in (a, b)
     )
     # A word that comes twice has no one place.
-    common = {w for w in order_a if order_a.count(w) == order_b.count(w) == 1}
+    common = set(_once_in_both(order_a, order_b))
     if len(common) < _SAME_WORDS * len({*order_a, *order_b}):
         common &= asked | named
     order_a, order_b = [w for w in order_a if w in common], [w for w in order_b if w in common]
@@ -238,6 +239,12 @@ def _roles_differ(question: str, a: str, b: str) -> bool:
     if order_a != order_b and order_a != order_b[::-1]:
         return True
     return (order_a != order_b) != (is_turned(a) != is_turned(b))
+
+
+def _once_in_both(a: Sequence[str], b: Sequence[str]) -> list[str]:
+    """In the order of `a`."""
+    counts_a, counts_b = Counter(a), Counter(b)
+    return [w for w in a if counts_a[w] == counts_b[w] == 1]
 
 
 def _reversed(a: str, b: str) -> bool:
@@ -254,7 +261,7 @@ def _swapped(a: str, b: str) -> bool:
     order_a, order_b = (
         [w for w in map(stem, words(text)) if w not in _FUNCTION_WORDS] for text in (a, b)
     )
-    common = [w for w in order_a if order_a.count(w) == order_b.count(w) == 1]
+    common = _once_in_both(order_a, order_b)
     if len(common) < _SWAPPED_WORDS * min(len(order_a), len(order_b)):
         return False
     for i, middle in enumerate(common):

@@ -158,6 +158,7 @@ _IMPOSSIBLE = re.compile(
 _ONLY = re.compile(r"\s+(?:only|alone|as well|too)$")
 _MAX_COPULAS = 20  # a sentence with more of them is none
 _MAX_ECHO = 14  # words
+_MAX_FINAL = 200  # characters: a pattern looks on from each comma of them
 _MAX_PHRASE = 4  # words
 _CONTRACTED = re.compile(r"^(it|that|this|he|she|they|these|those)['’](?:s|re)\s+", re.I)
 _EITHER = re.compile(r"(?P<one>.+?)\s+(?:or|oder|ou|o)\s+(?P<other>.+)")
@@ -269,7 +270,8 @@ def _part(question: str, sentence: str) -> str:
             return str(named[0])
     if (solved := solutions(text)) is not None:
         return solved
-    final = _FINAL_VALUE.search(text) if _NUMBER_QUESTION.search(question) else None
+    wants_number = bool(_NUMBER_QUESTION.search(question))
+    final = _FINAL_VALUE.search(text[-_MAX_FINAL:]) if wants_number else None
     if final and parse_quantity(final["value"]) is not None:
         return final["value"]
     if (doer := _DOER.match(text)) and _is_doer(doer, asked):
