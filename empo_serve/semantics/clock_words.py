@@ -60,6 +60,11 @@ def clock_in_digits(text: str) -> str:
     return text
 
 
+def load_clock_words() -> None:
+    """Read the number words and build the patterns now, not with the first answer."""
+    _patterns()
+
+
 @lru_cache(maxsize=1)
 def _patterns() -> list[tuple[re.Pattern[str], int, str]]:
     found = []

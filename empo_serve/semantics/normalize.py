@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _DASHES = str.maketrans({"−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "’": "'", "‘": "'"})
 _LETTERS = str.maketrans({"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "æ": "ae", "œ": "oe"})
 _INVISIBLE = re.compile(r"[\u0000-\u0008\u200b-\u200f\u2060\ufeff\u00ad]")
+_MAX_CACHED = 300  # characters
 _GAP = re.compile(r"\s{33,}")
 _ARTICLE = re.compile(
     r"^(?:the|an?|der|die|das|eine?|de|het|een|le|la|les|une?|el|los|las|una|il|lo|uma?) (?=\S)"
@@ -24,6 +26,11 @@ def without_gaps(text: str) -> str:
 
 def normalize(text: str) -> str:
     """Unicode form, case, Latin accents, articles, white space and (in words) punctuation."""
+    # Each comparison asks for the same short texts again.
+    return _normalize_cached(text) if len(text) <= _MAX_CACHED else _normalize(text)
+
+
+def _normalize(text: str) -> str:
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_DASHES)
     text = _INVISIBLE.sub("", text)
@@ -40,6 +47,8 @@ def normalize(text: str) -> str:
     text = re.sub(r"\s+", " ", text).strip()
     return text if is_initial else _ARTICLE.sub("", text)
 
+
+_normalize_cached = lru_cache(maxsize=8192)(_normalize)
 
 _MATH = re.compile(
     r"\\[a-zA-Z]+|[\^√π∞∪∩±≤≥≠∈]|\d\s*[*·×+]\s*\d|\d\s*/\s*\d|\bsqrt\b|\b\d*[a-z]\s*[-+*/=<>]\s*\d"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from empo_serve.semantics.opposites import marks
 from empo_serve.semantics.questions import words
@@ -18,13 +19,19 @@ _DEGREE = re.compile(r"(?P<who>[A-Z][\w'’-]+) (?:is|was) (?:the )?(?P<how>\w+e
 _MAX_LENGTH = 200
 
 
+@lru_cache(maxsize=512)
+def _asked(pattern: re.Pattern[str], question: str) -> str:
+    found = pattern.search(question[-2000:])
+    return found[1] if found else ""
+
+
 def named_role(question: str, text: str) -> str:
     """ "Tomas" of "Priya was the seller and Tomas the buyer", where the buyer is asked for, and
     "Priya" of "Priya paid, so she is the buyer"; "" where nobody is given the part."""
-    asked = _ASKED_ROLE.search(question[-2000:])
-    if asked is None or len(text) > _MAX_LENGTH or _NEGATION.search(text):
+    part = _asked(_ASKED_ROLE, question)
+    if not part or len(text) > _MAX_LENGTH or _NEGATION.search(text):
         return ""
-    role = rf"the (?:\w+ )?{re.escape(asked['role'])}\b"
+    role = rf"the (?:\w+ )?{re.escape(part)}\b"
     given = re.findall(rf"\b([A-Z][\w'’-]+) (?:(?:is|was) )?{role}", text)
     if len(given) == 1:
         return str(given[0])
@@ -34,15 +41,17 @@ def named_role(question: str, text: str) -> str:
 
 def other_of_two(question: str, text: str) -> str:
     """ "Jana" of "Karl was the shorter one", where the taller of Karl and Jana is asked for."""
-    asked = _ASKED_DEGREE.search(question[-2000:])
-    said = _DEGREE.match(text)
+    asked = _asked(_ASKED_DEGREE, question)
+    said = _DEGREE.match(text) if asked else None
+    if said is None:
+        return ""
     names = list(dict.fromkeys(_NAME.findall(question)))
-    if asked is None or said is None or len(names) != 2 or said["who"] not in names:
+    if len(names) != 2 or said["who"] not in names:
         return ""
     if _NEGATION.search(text) or len(words(text)) > 12:
         return ""
     # Tall and long have one opposite.
-    wanted, told = (marks(how["how"].lower().replace("tall", "long")) for how in (asked, said))
+    wanted, told = (marks(how.lower().replace("tall", "long")) for how in (asked, said["how"]))
     if wanted & told:
         return said["who"]
     is_opposite = {(line, 1 - side) for line, side in wanted} & told

@@ -18,6 +18,7 @@ from empo_serve.semantics.aliases import (
     is_calendar_name,
 )
 from empo_serve.semantics.base import Verdict
+from empo_serve.semantics.clock_words import load_clock_words
 from empo_serve.semantics.conflicts import same_change
 from empo_serve.semantics.dates import part_of_period, same_date, same_decade
 from empo_serve.semantics.equations import as_interval
@@ -60,6 +61,7 @@ class RulesEquivalence:
         self._math.load()
         load_synonyms()
         load_kinds()
+        load_clock_words()
 
     def same(self, question: str, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
         """Raises ScorerError where a comparison of mathematics came to no end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from empo_serve.semantics.numbers import ORDINALS
 from empo_serve.semantics.questions import words
@@ -38,6 +39,7 @@ def same_spelling(a: str, b: str) -> bool:
     return plain_spelling(a) == plain_spelling(b)
 
 
+@lru_cache(maxsize=4096)
 def plain_spelling(key: str) -> str:
     """A normalised text with Roman numerals for kings and wars, in American spelling."""
     key = _WAR.sub(lambda war: f"world war {_numeral(war[1] or war[2])}", key)
