@@ -196,3 +196,9 @@ def test_a_list_does_not_merge_with_a_text_that_lacks_one_of_its_items() -> None
     assert lacking is not None
     assert not lacking.same
     assert guard(asked, "green, white and red", told) is None
+
+
+def test_another_order_of_a_few_words_is_no_conflict() -> None:
+    lowers = "Salt lowers the freezing point of water, so the ice melts."
+    melts = "To melt the ice, because salty water freezes at a lower temperature."
+    assert guard("Why do we put salt on icy roads?", lowers, melts) is None

@@ -15,6 +15,7 @@ from empo_serve.semantics.yes_no import polarity
         ("Is a whale a fish?", "It's a mammal", False),
         ("Is a tomato a fruit?", "It is a berry.", True),
         ("Is he a doctor?", "He is a surgeon", True),
+        ("Is he a famous doctor?", "He is a surgeon", None),
         ("Is glass an electrical conductor at room temperature?", "It is an insulator.", False),
         ("Is gold a metal?", "It is an element", None),  # some elements are metals
         ("Is Pluto a planet?", "It is a dwarf planet", None),

@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from empo_serve.semantics.base import Verdict
+from empo_serve.semantics.equations import numbers
 from empo_serve.semantics.extract import extract_answer
 from empo_serve.semantics.formulas import read_formula, same_equation, same_value, same_values
 from empo_serve.semantics.frequency import Frequency, parse_frequency
+from empo_serve.semantics.lists import list_items
 from empo_serve.semantics.multiple_choice import chosen_label
 from empo_serve.semantics.numbers import parse_quantity
 from empo_serve.semantics.quantities import same_quantity
@@ -22,6 +24,7 @@ LONG, MUCH, FAST = "How long does it take?", "How much is it?", "How fast is it?
 OFTEN, WHEN, TALL = "How often is it held?", "When was it?", "How tall is it?"
 ORDER = "Renaissance → Baroque → Romanticism"
 ORDER_TOLD = "First came the Renaissance, next the Baroque and last Romanticism."
+HOURLY = "A bus runs four times an hour. How often does it run?"
 BUYER = 'In "Priya sold it to Tomás", who was the buyer?'
 MARS = "Which is largest?\nA) Mars\nB) Jupiter\nC) Venus"
 EGYPT = "On which continent does Egypt lie? A Asia B Africa C Europe D Oceania"
@@ -209,7 +212,7 @@ def verdict(question: str, a: str, b: str) -> Verdict:
             "the 16th",
         ),
         ("What time is it?", "It is behind, so it is seven in the morning there.", "7 a.m."),
-        (OFTEN, "Once every quarter of an hour.", "every 15 minutes"),
+        (HOURLY, "Once every quarter of an hour.", "every 15 minutes"),
         ("How many moons does it have?", "Zero", "It has no moons."),
         ("How long is it?", "Multiplying by 1000 gives forty-two thousand metres.", "42,000 m"),
         (FAST, "75 km/h", "150 ÷ 2 = 75, so seventy-five kilometres per hour"),
@@ -227,7 +230,11 @@ def verdict(question: str, a: str, b: str) -> Verdict:
         ),
         ("Which language is his?", "Python", "He designed Python, and released it in 1991."),
         ("Which club is it?", "Liverpool FC", "Anfield is the ground of Liverpool."),
-        ("Which one saw it, if none was in town?", "Nobody", "None of them did."),
+        (
+            "Which of the three did it, if none of the three was there?",
+            "Nobody",
+            "None of them did.",
+        ),
         ("Who was taller, Karl or Jana?", "Jana", "Karl was the shorter of the two."),
         (BUYER, "Tomás", "Priya was the seller and Tomas the buyer."),
         (BUYER, "Priya", "Priya paid, so she is the buyer."),
@@ -370,6 +377,11 @@ def test_one_value_in_two_ways_is_the_same(question: str, a: str, b: str) -> Non
             "crust, mantle, outer core, inner core",
             "crust, mantle, inner core, outer core",
         ),
+        (
+            "In which direction does heat flow when a cold hand holds a hot cup?",
+            "The cup cools down and warms the hand.",
+            "The hand cools down and warms the cup.",
+        ),
     ],
 )
 def test_other_values_are_not_the_same(question: str, a: str, b: str) -> None:
@@ -461,3 +473,9 @@ def test_a_quantity_is_the_same_as_itself_in_metres(value: int, unit: str) -> No
     assert in_metres is not None
     if in_metres.value == metres:  # else it has too many decimals
         assert same_quantity(quantity, in_metres, "How far is it?")
+
+
+def test_one_number_is_no_list_of_several() -> None:
+    assert numbers("1,024") == ()
+    assert list_items("One thousand and twenty-four") == ()
+    assert list_items("one, two and three") == ("1", "2", "3")
