@@ -26,6 +26,7 @@ from empo_serve.semantics.formula_values import (
     same_scalar,
     subtract,
 )
+from empo_serve.semantics.normalize import without_superscripts
 from empo_serve.semantics.numbers import repeating_decimal
 
 _MAX_LENGTH = 300  # characters
@@ -69,7 +70,7 @@ class Formula:
 def read_formula(text: str) -> Formula:
     if len(text) > _MAX_LENGTH:
         return Formula(None)
-    text = repeating_decimal(text)
+    text = without_superscripts(repeating_decimal(text))
     text = _as_point(text)
     for pattern, spelling in _SPELLINGS:
         text = pattern.sub(spelling, text)

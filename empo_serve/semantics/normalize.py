@@ -50,8 +50,9 @@ def _normalize(text: str) -> str:
 
 _normalize_cached = lru_cache(maxsize=8192)(_normalize)
 
+_SUPERSCRIPT = re.compile(r"[⁻⁺]?[⁰¹²³⁴-⁹]+")
 _MATH = re.compile(
-    r"\\[a-zA-Z]+|[\^√π∞∪∩±≤≥≠∈]|\d\s*[*·×+]\s*\d|\d\s*/\s*\d|\bsqrt\b|\b\d*[a-z]\s*[-+*/=<>]\s*\d"
+    r"\\[a-zA-Z]+|[²³⁴-⁹]|[\^√π∞∪∩±≤≥≠∈]|\d\s*[*·×+]\s*\d|\d\s*/\s*\d|\bsqrt\b|\b\d*[a-z]\s*[-+*/=<>]\s*\d"
     r"|\d\s*[-+*/=<>]\s*[a-z]\b|\d[a-z]\b|^[(\[].*,.*[)\]]$|\$[^$]+\$|[a-z]\s?=\s?[-\w]"
 )
 
@@ -59,6 +60,13 @@ _MATH = re.compile(
 def looks_like_math(text: str) -> bool:
     """Could this be a formula (not only a plain number)?"""
     return bool(_MATH.search(text))
+
+
+def without_superscripts(text: str) -> str:
+    """ "3x²" -> "3x^{2}"."""
+    return _SUPERSCRIPT.sub(
+        lambda found: f"^{{{unicodedata.normalize('NFKC', found[0]).replace('−', '-')}}}", text
+    )
 
 
 def has_signs(text: str) -> bool:

@@ -27,7 +27,12 @@ from empo_serve.semantics.kinds import load_kinds
 from empo_serve.semantics.lists import same_items
 from empo_serve.semantics.math_workers import MathWorkers
 from empo_serve.semantics.names import same_name, spells_out
-from empo_serve.semantics.normalize import has_signs, is_one_word, normalize
+from empo_serve.semantics.normalize import (
+    has_signs,
+    is_one_word,
+    normalize,
+    without_superscripts,
+)
 from empo_serve.semantics.phrases import same_phrase
 from empo_serve.semantics.quantities import same_quantity
 from empo_serve.semantics.questions import (
@@ -74,7 +79,8 @@ class RulesEquivalence:
             if verdict.same is None and _is_for_math(one, other):
                 verdict = _compare_values(one, other)
                 if verdict.same is None and verdict.method != "math":
-                    mathematics.append((i, (as_interval(one.text), as_interval(other.text))))
+                    texts = (as_interval(without_superscripts(x.text)) for x in (one, other))
+                    mathematics.append((i, (next(texts), next(texts))))
             verdicts.append(verdict)
         if mathematics:
             results = self._math.same([texts for _, texts in mathematics])

@@ -423,6 +423,9 @@ def test_several_formulas_are_compared_one_by_one() -> None:
         (r"30^\circ", r"\frac{\pi}{6}", True),
         (r"30^\circ", "30", None),  # may be degrees as well
         ("x^2 + C", "x^2 + c", True),
+        ("3x^2", "3x²", True),
+        ("3x^2", "3x³", False),
+        ("10^{-3}", "10⁻³", True),
         (r"3\mathbf{i} - \mathbf{j} + 5\mathbf{k}", r"\langle 3,-1,5\rangle", True),
         (r"3\mathbf{i} - \mathbf{j}", r"\langle -1,3\rangle", False),
         (r"\begin{pmatrix} 3 \\ -1 \end{pmatrix}", "(3,-1)", True),
