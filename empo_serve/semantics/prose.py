@@ -6,6 +6,7 @@ import re
 from itertools import islice
 
 from empo_serve.semantics.aliases import is_calendar_name
+from empo_serve.semantics.conclusions import concluded, final_value
 from empo_serve.semantics.echo import (
     asked_stems,
     is_echo,
@@ -20,7 +21,6 @@ from empo_serve.semantics.equations import (
     balanced,
     is_formula,
     is_implicit,
-    numbers,
     solutions,
     value,
 )
@@ -36,12 +36,6 @@ from empo_serve.semantics.yes_no import polarity
 
 _EMPHASIS = re.compile(r"\*\*([^*\n]{1,80}?)\*\*|`([^`\n]{1,80})`")
 _QUOTED = re.compile(r"«\s?([^«»\n]{1,40}?)\s?»|„([^„“”\n]{1,40})[“”]")
-_LEAD_IN = re.compile(
-    r"^(?:so|therefore|thus|hence|then|and|well|in conclusion|in summary|overall|finally"
-    r"|consequently|as a result|this (?:means|implies)(?: that)?|that means|we (?:get|have|find"
-    r"|obtain)(?: that)?)\b,?\s+",
-    re.I,
-)
 _COPULA = re.compile(
     r"\s(?:is|are|was|were|equals|=|stands for"
     r"|(?:would|will|should|must|could|might|may|has to|ought to) be"
@@ -122,12 +116,6 @@ _FINAL_NAME = re.compile(
 _COMPARED = re.compile(
     r"(?P<one>\S+(?: \w+)?) (?:is|are|was|were) (?:(?:more|less) )?(?P<how>\w+) than [^,]+", re.I
 )
-# "Subtracting 32 gives 45 °C"
-_GIVES = re.compile(
-    r"^(?:\w+ing\b[^.,;]{0,60}|that|this|it|which) (?:gives|yields|makes|leaves|results in"
-    r"|comes to)(?: (?:us|you|me))? (?=\S)|^.{3,60} (?:when|if|for) \$?[a-z]\$? (?:equals|is) ",
-    re.I,
-)
 # "It was the pilot who thanked", "the pilot did"
 _CLEFT = re.compile(
     r"(?:it|that) (?:is|was|were|are) (?P<it>[^,]+?) (?:who|that) "
@@ -139,15 +127,6 @@ _SURNAME_FIRST = re.compile(
     r"(?P<surname>[A-ZÀ-Þ][\w'’-]+), (?P<first>[A-ZÀ-Þ][\w'’-]+(?: [A-ZÀ-Þ][\w.]*)?)$"
 )
 _POLITE = re.compile(r"(?:입니다|이에요|예요)[.。]?$")
-_THAT_IS = re.compile(
-    r"[,;:] (?:that is(?: to say)?,|that is(?= \$)|i\.?e\.?,?|namely,?|in other words,?) ", re.I
-)
-# "The three add up to 21, and a third of that is seven"
-_FINAL_VALUE = re.compile(
-    r"(?:[,;] |\d.{0,40} (?=is|are|equals|makes|gives))(?:.*\b(?:is|are|equals|makes|gives) )?"
-    r"(?:at least |exactly )?(?P<value>\S+(?: \S+){0,5})$",
-    re.I,
-)
 _POINTED = re.compile(
     r"(?:the|that|those) (?P<only>only )?(?:one|ones|person|people|\w+ (?:who|that|which))\b", re.I
 )
@@ -158,8 +137,6 @@ _IMPOSSIBLE = re.compile(
 _ONLY = re.compile(r"\s+(?:only|alone|as well|too)$")
 _MAX_COPULAS = 20  # a sentence with more of them is none
 _MAX_ECHO = 14  # words
-_MAX_FINAL = 200  # characters: a pattern looks on from each comma of them
-_MAX_PHRASE = 4  # words
 _CONTRACTED = re.compile(r"^(it|that|this|he|she|they|these|those)['’](?:s|re)\s+", re.I)
 _EITHER = re.compile(r"(?P<one>.+?)\s+(?:or|oder|ou|o)\s+(?P<other>.+)")
 
@@ -244,19 +221,7 @@ def _part(question: str, sentence: str) -> str:
     if not re.search(r"\d(?:\.\.\.|…)$", text):  # "0.333..." goes on
         text = re.sub(r"(?<!\b[A-Z])[.!]+$", "", text)
     text = re.sub(r"\s*\((?:sorry|i think|i believe|probably)[^)]*\)$", "", text, flags=re.I)
-    conclusion = re.split(
-        r"(?:[,;]\s+(?:and\s+)?|\s+and\s+)(?:so(?! (?:that|on|forth|much|many)\b)|therefore|thus"
-        r"|hence|giving|which (?:gives|makes|equals|(?:reduces|simplifies|comes|rounds) to)"
-        r"|(?<=\d, )that is)\b,?\s+",
-        text,
-        flags=re.I,
-    )
-    text = conclusion[-1]
-    while (lead := _LEAD_IN.match(text)) and text[lead.end() :]:
-        text = text[lead.end() :]
-    if (gives := _GIVES.match(text)) and _is_value(text[gives.end() :].strip()):
-        text = text[gives.end() :]
-    text = _restated(text, asked_stems(question))
+    text = concluded(text, asked_stems(question))
     if not is_open(question):
         text = re.sub(r",?\s+(?:while|whereas)\s.*$", "", text)
     text = _RELATIVE.sub("", _CONTRACTED.sub(r"\1 is ", after_hedge(text)))
@@ -270,10 +235,8 @@ def _part(question: str, sentence: str) -> str:
             return str(named[0])
     if (solved := solutions(text)) is not None:
         return solved
-    wants_number = bool(_NUMBER_QUESTION.search(question))
-    final = _FINAL_VALUE.search(text[-_MAX_FINAL:]) if wants_number else None
-    if final and parse_quantity(final["value"]) is not None:
-        return final["value"]
+    if _NUMBER_QUESTION.search(question) and (found := final_value(text)):
+        return found
     if (doer := _DOER.match(text)) and _is_doer(doer, asked):
         return doer["who"]  # "Fleming discovered it by chance"
     if final := _FINAL_NAME.search(text):
@@ -312,22 +275,6 @@ def _part(question: str, sentence: str) -> str:
     if starting:
         return _trim(starting[1], asked)
     return value(_trim(text, asked)) if len(words(text)) > 3 else value(text)
-
-
-def _is_value(text: str) -> bool:
-    return parse_quantity(text) is not None or bool(numbers(text))
-
-
-def _restated(text: str, asked: frozenset[str]) -> str:
-    """ "Jupiter III, that is, Ganymede" -> "Ganymede"; of a name and a description the name."""
-    before, found, after = (
-        text.partition(says[0]) if (says := _THAT_IS.search(text)) else ("", "", "")
-    )
-    if not found or not new_words(after, asked):
-        return text
-    has_name = [any(w[:1].isupper() for w in new_words(part, asked)) for part in (before, after)]
-    is_phrase = len(words(before)) <= _MAX_PHRASE
-    return before if is_phrase and has_name == [True, False] else after
 
 
 def _is_doer(doer: re.Match[str], asked: frozenset[str]) -> bool:

@@ -449,6 +449,7 @@ def test_an_equation_of_several_letters_is_an_answer_as_a_whole() -> None:
     assert extract_answer(asked + " (0,1)", "$2x - y + 1 = 0$") == "2x - y + 1 = 0"
     assert extract_answer(asked, "$2x + y = 3$") == "2x + y = 3"
     assert extract_answer("What is 12*12?", "12*12 = 144") == "144"
+    assert extract_answer("What is 2 to the power of 10?", "2^10 = 1024") == "1024"
 
 
 def test_a_conclusion_in_the_middle_of_a_sentence_is_the_answer() -> None:
