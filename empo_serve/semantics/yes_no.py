@@ -9,6 +9,7 @@ from empo_serve.semantics.kinds import says_kind
 from empo_serve.semantics.opposites import marks, stem
 from empo_serve.semantics.questions import fold_word as fold
 from empo_serve.semantics.questions import question_words, words
+from empo_serve.semantics.verdicts import verdict
 
 _YES = (
     "yes|yeah|yep|true|correct|indeed|absolutely|definitely|certainly|sí|si|oui|ja|sim|да"
@@ -66,31 +67,6 @@ _ANYBODY = re.compile(r"\bany(?:one|body)\b", re.I)
 _WHO_DID = re.compile(
     r"(?:so far,? |to date,? |yet |up to now,? )?(?:(?P<nobody>nobody|no[ -]one|none)"
     r"|(?P<somebody>somebody|someone))\b(?!.*\b(?:but|except|other)\b)",
-    re.I,
-)
-_ADVICE_ASKED = re.compile(r"\s*(?:should|may|must|can|could|is it (?:ok|okay|wise|safe))\b", re.I)
-_AVOID = re.compile(r"\b(?:should|must|is best|is better|has to be) (?:be )?avoided\b", re.I)
-_ADVICE = re.compile(
-    r"(?:(?:it|that|this)(?: is|['’]s| would be) )?(?P<not>not |n['’]t )?(?:really |generally )?"
-    r"(?:recommended|advisable|advised|allowed|permitted|a good idea|wise)\W*",
-    re.I,
-)
-# "..., so it does not qualify", "..., so the claim fails", "..., so it is one"
-_VERDICT = re.compile(
-    r"(?:^|\b(?:so|therefore|thus|hence|and),? (?:\w+ly,? )?)(?:it|they|that|this|he|she"
-    r"|the (?:claim|statement)) (?:(?P<no>(?:do(?:es)?(?: not|n['’]t) (?:qualify|count|hold|apply)"
-    r"|fails?|(?:is|are)(?: not|n['’]t) one))|(?:(?:do(?:es)? )?(?:indeed )?"
-    r"(?:qualif(?:y|ies)|counts?|holds?|appl(?:y|ies))"
-    r"|(?:is|are) (?:indeed |also )?one))\W*$",
-    re.I,
-)
-_MAY_ASKED = re.compile(r"(?:.*[.!?]\s+|\s*)(?:can|could|may|might|am|is|are)\b", re.I | re.S)
-# "You are allowed in", "..., so go ahead", "..., so keep away from it"
-_MAY = re.compile(
-    r"\b(?:is|are|am|['’]re) (?P<no>not |n['’]t )?(?:allowed|permitted|welcome|exempt)\b"
-    r"|\bso (?:please )?(?:go ahead|feel free|by all means)\b"
-    r"|\bso (?:please )?(?P<never>keep (?:it|them) away|stay away|avoid|better not|leave it"
-    r"|don['’]t)\b",
     re.I,
 )
 _TRUE = re.compile(
@@ -176,9 +152,9 @@ _STOP = frozenset(
 def polarity(question: str, answer: str) -> bool | None:
     """True for yes, False for no, None when the answer does not tell.
 
-    It reads a leading yes or no, "that is (not) true", a bare auxiliary ("It does not"), and a
-    statement that repeats the question's own words, with or without a negation. Not covered:
-    statements that imply the answer through other words.
+    It reads a leading yes or no, "that is (not) true", a bare auxiliary ("It does not"), a verdict
+    or a permission, another kind of thing, and a statement that repeats the question's own words,
+    with or without a negation. Not covered: other statements that only imply the answer.
     """
     text = answer.strip()[:2000]
     if letter := _LETTER.fullmatch(text):
@@ -195,14 +171,8 @@ def polarity(question: str, answer: str) -> bool | None:
         return bool(_NEGATION.search(question))  # "They are mammals, not birds"
     if _ANYBODY.search(question) and (who := _WHO_DID.match(text)):
         return bool(who["somebody"])
-    if _ADVICE_ASKED.match(question) and _AVOID.search(text):
-        return False
-    if _ADVICE_ASKED.match(question) and (advice := _ADVICE.fullmatch(text)):
-        return not advice["not"]
-    if (verdict := _VERDICT.search(text)) and not _FALSITY.search(question):
-        return not verdict["no"]
-    if _MAY_ASKED.match(question) and (may := _MAY.search(text)):
-        return not (may["no"] or may["never"])
+    if not asks_falsity and (allowed := verdict(question, text)) is not None:
+        return allowed
     before, *conclusions = _CONCLUSION.split(text)
     if conclusions and (concluded := polarity(question, conclusions[-1])) is not None:
         return concluded
