@@ -87,6 +87,12 @@ class Metrics:
             "their group is rejected",
             registry=r,
         )
+        self.samples_repeated = Counter(
+            "empo_samples_repeated_total",
+            "Background samples that repeat one of their group, drawn by the log-probabilities of "
+            "those that the engine wrote, and so without it",
+            registry=r,
+        )
         self.background_inflight = Gauge(
             "empo_background_inflight", "Queries being sampled in the background", registry=r
         )

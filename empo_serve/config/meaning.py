@@ -29,6 +29,10 @@ class SamplingSection(Section):
     early_stop_risk: float = Field(0.0, ge=0, lt=1)
     """Stop already when the chance that they do is at most this, as estimated from the samples so
     far (docs/semantics.md). 0: only when it is impossible. For groups of up to 16."""
+    reuse_known: bool = True
+    """Draw further samples of a query along the tokens of its first ones, by their
+    log-probabilities, and let the engine write only what leaves them, where repetitions are likely
+    enough to pay. The samples are those of plain sampling (docs/semantics.md)."""
     when: Literal["auto", "capacity", "idle"] = "auto"
     """When background samples may run. "capacity": in whatever room users leave in the engine.
     "idle": only while no user request is being answered. "auto": "idle" on a managed engine

@@ -52,6 +52,8 @@ class AttachedEngine:
     async def _look_for_ever(self) -> None:
         while True:
             if await self._is_usable():
+                # It may have been started anew, with other flags.
+                self._client.has_exact_logprobs = None
                 self._client.is_up = True
                 log.info("engine %s is up", self._client.url)
                 await self._until_it_fails()

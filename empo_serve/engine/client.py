@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ import aiohttp
 from empo_serve.engine.evidence import Answers, Health, counts
 from empo_serve.errors import EngineError, EngineUnavailable, EngineUnreachable
 from empo_serve.types import Query
+
+log = logging.getLogger(__name__)
 
 ROUTES = {"chat": "/v1/chat/completions", "completions": "/v1/completions"}
 
@@ -34,6 +37,8 @@ class EngineClient:
         self.url = url.rstrip("/")
         self.inflight = 0
         self.is_up = False
+        # Does it report the probabilities that it samples by? None until `check_logprobs` has run.
+        self.has_exact_logprobs: bool | None = None
         # What took it down last, for the operator; meaningless while it is up.
         self.why_down = "it has not answered yet"
         # Set when it turns out to lack adapters that it was given: it was restarted in between.
@@ -104,6 +109,37 @@ class EngineClient:
         """The shortest request there is, to see whether the engine computes at all."""
         body = {"model": engine_name, "prompt": "a", "max_tokens": 1, "priority": USER_PRIORITY}
         await self._json("completions", body)
+
+    async def check_logprobs(self, engine_name: str) -> None:
+        """See whether log-probabilities are those after `logit_bias` and temperature, by a token
+        that a bias makes certain. Raises EngineUnavailable."""
+        certain = 5
+        body = {
+            "model": engine_name,
+            "prompt": "a",
+            "max_tokens": 1,
+            "temperature": 1.0,
+            "logit_bias": {certain: 100},
+            "logprobs": 0,
+            "return_token_ids": True,
+            "priority": BACKGROUND_PRIORITY,
+        }
+        try:
+            [choice] = (await self._json("completions", body))["choices"]
+            is_drawn = choice["token_ids"] == [certain]
+            [logprob] = choice["logprobs"]["token_logprobs"]
+            self.has_exact_logprobs = is_drawn and logprob > -0.01
+        except EngineUnavailable:
+            raise
+        except (EngineError, KeyError, TypeError, ValueError):
+            self.has_exact_logprobs = False  # it does not even understand the question
+        if not self.has_exact_logprobs:
+            log.warning(
+                "the log-probabilities of the engine at %s are not those that it samples by, so "
+                "learning from it is less exact and no sample is reused; start vLLM with "
+                "--logprobs-mode processed_logprobs and without speculative decoding",
+                self.url,
+            )
 
     async def prefill(self, route: str, prompt: Mapping[str, Any], engine_name: str) -> None:
         """Compute a prompt under an adapter, so that the engine has it in its prefix cache."""

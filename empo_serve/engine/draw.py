@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import aiohttp
@@ -52,15 +52,43 @@ async def draw(
         body = query.prompt | common | logprobs | {"n": len(wanted), "max_tokens": max_tokens}
         await _write(client, query.route, body, drafts, wanted)
         return
+    leaving = [draft for draft in wanted if draft.barred]
+    await _go_on(
+        client,
+        drafts,
+        leaving,
+        lambda draft: common | {"max_tokens": 1, "logit_bias": dict.fromkeys(draft.barred, -100)},
+    )
+    for draft in wanted:
+        if draft.finish_reason is None and len(draft.token_ids) >= max_tokens:
+            draft.finish_reason = "length"
+    await _go_on(
+        client,
+        drafts,
+        [draft for draft in wanted if draft.finish_reason is None],
+        lambda draft: common | {"max_tokens": max_tokens - len(draft.token_ids)},
+    )
+
+
+async def _go_on(
+    client: EngineClient,
+    drafts: Drafts,
+    wanted: Sequence[Draft],
+    body_of: Callable[[Draft], dict[str, Any]],
+) -> None:
+    """Ask for what comes after the tokens of each draft; once for those that have the same."""
+    groups: dict[tuple[tuple[int, ...], ...], list[Draft]] = {}
+    for draft in wanted:
+        groups.setdefault((tuple(draft.token_ids), tuple(draft.barred)), []).append(draft)
     try:
         async with asyncio.TaskGroup() as tasks:
-            for draft in wanted:
-                body = common | {
-                    "prompt": [*drafts.prompt_token_ids, *draft.token_ids],
+            for same in groups.values():
+                body = body_of(same[0]) | {
+                    "prompt": [*drafts.prompt_token_ids, *same[0].token_ids],
                     "logprobs": 0,
-                    "max_tokens": max_tokens - len(draft.token_ids),
+                    "n": len(same),
                 }
-                tasks.create_task(_write(client, "completions", body, drafts, [draft]))
+                tasks.create_task(_write(client, "completions", body, drafts, same))
     except ExceptionGroup as group:
         raise group.exceptions[0] from group
 
@@ -74,6 +102,7 @@ async def _write(
 ) -> None:
     """Send one streaming request and add what comes to the drafts, by choice index."""
     client.inflight += 1
+    num_ended = 0
     try:
         async with await client.post(route, json.dumps(body).encode()) as response:
             if response.status != 200:
@@ -88,12 +117,12 @@ async def _write(
                 *lines, pending = (pending + chunk).split(b"\n")
                 for line in lines:
                     if line.startswith(b"data: {"):
-                        drafts.add(route, json.loads(line[6:]), wanted)
+                        num_ended += drafts.add(route, json.loads(line[6:]), wanted)
     except (aiohttp.ClientError, TimeoutError, ValueError) as e:
         raise EngineUnavailable(f"the engine at {client.url} broke off: {e!r}") from e
     except (KeyError, IndexError, TypeError, AttributeError) as e:
         raise EngineError(f"the engine sent an event that is no sample: {e!r}") from e
     finally:
         client.inflight -= 1
-    if any(draft.finish_reason is None for draft in wanted):
+    if num_ended < len(wanted):
         raise EngineUnavailable(f"the engine at {client.url} broke off in a sample")

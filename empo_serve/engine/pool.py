@@ -38,6 +38,17 @@ class EnginePool:
         return self.num_up > 0
 
     @property
+    def have_exact_logprobs(self) -> bool:
+        """Does each that can serve report the probabilities that it samples by?"""
+        return all(client.has_exact_logprobs for client in self.clients if client.can_serve)
+
+    async def check_logprobs(self, engine_name: str) -> None:
+        """Ask those that can serve and were not asked since they came up. Raises
+        EngineUnavailable."""
+        unknown = (c for c in self.clients if c.can_serve and c.has_exact_logprobs is None)
+        await asyncio.gather(*(client.check_logprobs(engine_name) for client in unknown))
+
+    @property
     def why_down(self) -> list[str | None]:
         """For each engine: None if it can serve, else what keeps it from it."""
         return [

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from empo_serve.config import Config
 from empo_serve.engine.admission import Admission
-from empo_serve.engine.drafts import Drafts
+from empo_serve.engine.drafts import Draft, Drafts
 from empo_serve.engine.draw import draw
 from empo_serve.engine.pool import EnginePool
+from empo_serve.engine.sample_tree import next_drafts
 from empo_serve.metrics import Metrics
 from empo_serve.minute import Minute
 from empo_serve.types import AdapterVersion, Query, Sample
 
 # Holds an adapter version for one request: the live one.
 Serving = Callable[[], AbstractContextManager[AdapterVersion]]
+
+# So many say whether it pays to draw the others by what is known.
+_FIRST_SAMPLES = 2
 
 
 class Sampler:
@@ -30,6 +35,7 @@ class Sampler:
         self._metrics = metrics
         self._spent = Minute(section.max_tokens_per_minute)
         self._spent_by: dict[str, Minute] = {}
+        self._rng = random.Random()
 
     def may_spend(self, principal: str) -> bool:
         """Is there anything left of the token budgets that this principal's queries draw on?
@@ -51,25 +57,46 @@ class Sampler:
         version has gone live meanwhile, it starts over with that one. Raises EngineError.
         """
         while drafts is None or len(drafts.samples) < num:
-            missing = num - (len(drafts.samples) if drafts else 0)
+            if drafts is not None and not drafts.unfinished:
+                drafts.grow(self._next_round(drafts, num))
+                continue
+            missing = len(drafts.unfinished) if drafts else num
             async with self._admission.background(missing) as lease:
                 with serving() as adapter:
                     if drafts is None or drafts.version != adapter.version:
-                        drafts = Drafts(adapter.version, num)
-                    drafts.grow(num)
+                        drafts = Drafts(adapter.version, self._first_round(num))
                     with self._charged(query.principal, drafts):
-                        await lease.run(
-                            draw(
-                                self._engines.pick(),
-                                query,
-                                adapter.engine_name,
-                                drafts,
-                                drafts.unfinished[: lease.num_seqs],
-                                temperature=self._section.temperature,
-                                max_tokens=self._max_tokens,
-                            )
-                        )
+                        wanted = drafts.unfinished[: lease.num_seqs]
+                        await lease.run(self._draw(query, adapter, drafts, wanted))
         return drafts
+
+    async def _draw(
+        self, query: Query, adapter: AdapterVersion, drafts: Drafts, wanted: Sequence[Draft]
+    ) -> None:
+        await self._engines.check_logprobs(adapter.engine_name)
+        await draw(
+            self._engines.pick(),
+            query,
+            adapter.engine_name,
+            drafts,
+            wanted,
+            temperature=self._section.temperature,
+            max_tokens=self._max_tokens,
+        )
+
+    @property
+    def _may_reuse(self) -> bool:
+        return self._section.reuse_known and self._engines.have_exact_logprobs
+
+    def _first_round(self, num: int) -> int:
+        return min(num, _FIRST_SAMPLES) if self._may_reuse else num
+
+    def _next_round(self, drafts: Drafts, num: int) -> list[Draft]:
+        """More drafts, on the way to `num`."""
+        missing = num - len(drafts.drafts)
+        if self._may_reuse:
+            return next_drafts(drafts.drafts, missing, self._rng)
+        return [Draft() for _ in range(missing)]
 
     async def greedy(self, query: Query, adapter: AdapterVersion, max_tokens: int) -> Sample:
         """The likeliest answer of one version. Raises EngineError."""

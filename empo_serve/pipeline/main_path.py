@@ -267,6 +267,7 @@ class Pipeline:
             drafts = await self._sampler.draw(query, num, self._rollout.serving, drafts)
             score = await self.score(query.question, drafts.samples)
         self._metrics.samples_saved.inc(total - len(drafts.samples))
+        self._metrics.samples_repeated.inc(drafts.num_repetitions)
         for sample in drafts.samples:
             outcome = "truncated" if sample.is_truncated else "ok"
             self._metrics.samples.labels(outcome=outcome).inc()

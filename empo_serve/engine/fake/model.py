@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -138,6 +138,7 @@ class Sampling:
     stop_token_ids: frozenset[int] = frozenset()
     include_stop: bool = False
     num_top: int | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +207,9 @@ def _logprobs(node: Node, sampling: Sampling, may_end: bool) -> dict[int, float]
     """Log-probabilities after temperature, top-k and top-p, likeliest first."""
     on_tree = math.log1p(-_OFF_TREE)
     masses = {t: c.mass for t, c in node.children.items() if may_end or t != END}
+    for token, bias in sampling.logit_bias.items():
+        mass = masses.get(token, node.mass * _OFF_TREE / VOCAB_SIZE)
+        masses[token] = mass * math.exp(bias)
     if len(masses) <= 1:
         return {next(iter(masses), NEWLINE): on_tree}
     # Greedy decoding reports the distribution as it is, not the one with all mass on its mode.

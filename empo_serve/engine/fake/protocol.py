@@ -40,6 +40,7 @@ class GenerationRequest(Body):
     top_k: int | None = None
     presence_penalty: float | None = 0.0
     frequency_penalty: float | None = 0.0
+    logit_bias: dict[str, float] | None = None
     seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] | None = None
     stop: str | Annotated[list[str], Field(max_length=4)] | None = None
     stop_token_ids: list[int] | None = None
@@ -127,7 +128,24 @@ class GenerationRequest(Body):
             stop_token_ids=frozenset(self.stop_token_ids or ()),
             include_stop=self.include_stop_str_in_output,
             num_top=self.num_top(),
+            logit_bias=self._logit_bias(),
         )
+
+    def _logit_bias(self) -> dict[int, float]:
+        biases = self.logit_bias or {}
+        wrong = [token for token in biases if not _is_int(token)]
+        if wrong:
+            message = "logit_bias contains key(s) that cannot be converted to integer token IDs: "
+            raise bad_value(f"{message}{wrong!r}", "logit_bias", wrong)
+        unknown = [token for token in map(int, biases) if not 0 <= token < VOCAB_SIZE]
+        if unknown:
+            raise bad_value(
+                f"token_id(s) {unknown} in logit_bias contain out-of-vocab token ids. "
+                f"Vocabulary size: {VOCAB_SIZE}",
+                "logit_bias",
+                unknown,
+            )
+        return {int(token): min(100.0, max(-100.0, bias)) for token, bias in biases.items()}
 
     def _check_ranges(self, temperature: float, max_tokens: int) -> None:
         if self.num_sequences < 1:
@@ -170,6 +188,14 @@ class GenerationRequest(Body):
         if num_top is not None and num_top > _MAX_LOGPROBS:
             message = f"Requested sample logprobs of {num_top}, which is greater than max allowed: "
             raise bad_value(f"{message}{_MAX_LOGPROBS}", "logprobs", num_top)
+
+
+def _is_int(text: str) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True
 
 
 class _Messages(Body):
