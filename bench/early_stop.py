@@ -19,6 +19,9 @@ from samples import Asked, Drawn
 from empo_serve.buffer.band import decide
 from empo_serve.buffer.early_stop import EarlyStop
 from empo_serve.config import Config
+from empo_serve.engine.drafts import Draft
+from empo_serve.engine.sample_tree import WORTHWHILE, SampleTree
+from empo_serve.engine.sampler import FIRST_SAMPLES
 from empo_serve.semantics.cluster import semantic_ids
 from empo_serve.semantics.entropy import normalized_entropy, semantic_entropy
 from empo_serve.semantics.extract import extract_answer
@@ -34,6 +37,8 @@ class Prefix:
     ids: list[int]
     answers: list[str]
 
+
+_vocabulary: dict[str, int] = {}
 
 # Says whether to stop here.
 Rule = Callable[[Prefix], bool]
@@ -73,7 +78,7 @@ def replay(asked: Sequence[Asked], config: Config) -> None:
         f"  an oracle that gives up every rejected group after 2 samples saves "
         f"{rejected * (total - 2) / total:.1%}, after 1 sample {rejected * (total - 1) / total:.1%}"
     )
-    _report_known(groups, exact)
+    _report_reuse(groups, exact)
 
 
 def _groups(asked: Sequence[Asked], config: Config) -> list[list[Prefix]]:
@@ -134,33 +139,51 @@ def _is_settled(prefix: Prefix, total: int, risk: float) -> bool:
     return 1 - math.prod(agree) <= risk
 
 
-def _report_known(groups: Sequence[Sequence[Prefix]], exact: EarlyStop) -> None:
-    """What an engine need not compute if nothing that is known were drawn again (not built).
+def _report_reuse(groups: Sequence[Sequence[Prefix]], exact: EarlyStop) -> None:
+    """What the engine need not write if samples are drawn along known ones, as the server does.
 
-    The log-probabilities of the samples drawn give the distribution along their tokens. A further
-    sample can be walked along them by chance, exactly, and costs only the tokens after it leaves
-    them: none, where it repeats a sample. Beside the exact rule; no decision changes.
+    The recorded samples stand for the draws: one whose tokens are those of a known sample is a
+    repetition, and of any other the tokens are written that come after the known ones. So no
+    decision can differ from those of the exact rule.
     """
-    for name, num_plain in (("one by one", 1), ("two, then the rest at once", 2)):
-        num_samples = num_tokens = new_samples = new_tokens = 0
-        for group in groups:
-            ends = [n for n in range(2, len(group)) if _is_hopeless(exact, group[n - 1])]
-            known: set[tuple[str, ...]] = set()
-            for number, sample in enumerate(group[-1].samples):
-                num_samples += 1
-                num_tokens += len(sample.tokens)
-                if ends and number >= ends[0]:
-                    continue
-                own = {sample.tokens[:end] for end in range(1, len(sample.tokens) + 1)}
-                new_samples += sample.tokens not in known
-                new_tokens += len(own - known)
-                if num_plain == 1 or number < num_plain:
-                    known |= own
-        print(
-            f"  exact, and known tokens never drawn again, {name}: saves "
-            f"{1 - new_samples / num_samples:.1%} of the samples, "
-            f"{1 - new_tokens / num_tokens:.1%} of the tokens"
-        )
+    num_samples = num_tokens = written = written_tokens = requests = 0
+    for group in groups:
+        drafts = [_draft(sample) for sample in group[-1].samples]
+        num_samples += len(drafts)
+        num_tokens += sum(len(draft.token_ids) for draft in drafts)
+        have, known = 0, set[tuple[int, ...]]()
+        for goal in exact.rounds:
+            if have and _is_hopeless(exact, group[have - 1]):
+                break
+            while have < goal:
+                pays = SampleTree(drafts[:have]).mass >= WORTHWHILE
+                end = min(goal, 2 * have if pays else goal) if have else min(goal, FIRST_SAMPLES)
+                new = [
+                    _beginnings(draft) - (known if pays else set()) for draft in drafts[have:end]
+                ]
+                written += sum(map(bool, new))
+                written_tokens += sum(map(len, new))
+                # One with the known tokens barred, one for the rest.
+                requests += sum(min(2, len(tokens)) if pays else 1 for tokens in new)
+                known = known.union(*map(_beginnings, drafts[have:end]))
+                have = end
+    print(
+        f"  exact, in quarters, and known samples reused: {1 - written / num_samples:.1%} of the "
+        f"samples not written, {1 - written_tokens / num_tokens:.1%} of the tokens; "
+        f"{requests / num_samples:.2f} requests for a sample"
+    )
+
+
+def _draft(sample: Drawn) -> Draft:
+    """A finished sample as the server knows it; texts stand for token ids."""
+    token_ids = [_vocabulary.setdefault(token, len(_vocabulary)) for token in sample.tokens]
+    pieces = [*sample.tokens] if sample.is_truncated else [*sample.tokens[:-1], ""]
+    finish_reason = "length" if sample.is_truncated else "stop"
+    return Draft("".join(pieces), token_ids, [*sample.logprobs], pieces, finish_reason)
+
+
+def _beginnings(draft: Draft) -> set[tuple[int, ...]]:
+    return {tuple(draft.token_ids[:end]) for end in range(1, len(draft.token_ids) + 1)}
 
 
 def _is_hopeless(stop: EarlyStop, prefix: Prefix) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from empo_serve.demo.plots import accuracy_plot, entropy_plot, greedy_plot, update_plot
-from empo_serve.demo.report import swaps_in_words
+from empo_serve.demo.report import samples_in_words, swaps_in_words
 
 COLUMNS = (
     ("sampled_accuracy", "sampled accuracy"),
@@ -77,6 +77,7 @@ that was cut at the token limit has no answer and counts as wrong.</p>
 <div class="card">{_version_table(report, "heldout", "Held out")}</div><p></p>
 <div class="card">{_version_table(report, "traffic", "Traffic")}</div>
 <h2>Training updates</h2>
+<p class="soft">{samples_in_words(report["samples"])}</p>
 <div class="card">{_update_table(report)}</div>
 <h2>Held-out questions, before and after</h2>
 <p class="soft">The first in hash order, not the best. Shown is the largest cluster of the samples

@@ -18,7 +18,7 @@ from empo_serve.demo.measure import (
     paired_change,
     values,
 )
-from empo_serve.demo.watch import Adapter, Update
+from empo_serve.demo.watch import Adapter, Counters, Update
 
 NUM_EXAMPLES = 5
 HALVES = ("heldout", "traffic")
@@ -41,6 +41,7 @@ def build_report(
     results: Sequence[VersionResult],
     adapters: Mapping[str, Adapter],
     updates: Sequence[Update],
+    counters: Counters,
     completed: bool,
     ended: str,
     learning: str,
@@ -55,6 +56,11 @@ def build_report(
         "learning": learning,
         "requests": dataclasses.asdict(tally),
         "swaps": swaps,
+        "samples": {
+            "in_groups": counters.samples,
+            "repeated": counters.repeated,
+            "given_up": counters.given_up,
+        },
         "versions": [_version(result, adapters[result.version]) for result in results],
         "updates": [dataclasses.asdict(update) for update in updates],
         "prompts": {},
@@ -95,6 +101,19 @@ def conclusion(report: Mapping[str, Any]) -> str:
         f"({difference:+.2f}, 95 % interval {low:+.2f} to {high:+.2f}) from {change['from']} to "
         f"{change['to']}, without a label; {traffic} The server, which sees no gold, says of "
         f"itself: {report['learning']}."
+    )
+
+
+def samples_in_words(samples: Mapping[str, int]) -> str:
+    """What sampling in the background cost the engine, against every sample of every group."""
+    total = samples["in_groups"] + samples["given_up"]
+    if not total:
+        return "No query was sampled in the background."
+    share = (samples["repeated"] + samples["given_up"]) / total
+    return (
+        f"Of {total} background samples the engine did not have to write {share:.0%}: "
+        f"{samples['repeated']} repeat another of their group, {samples['given_up']} were left out "
+        "because their group could not be admitted any more."
     )
 
 

@@ -13,11 +13,11 @@ from empo_serve.demo.client import Client
 from empo_serve.demo.html import write_html
 from empo_serve.demo.measure import measure
 from empo_serve.demo.player import Player
-from empo_serve.demo.report import VersionResult, build_report, write_json
+from empo_serve.demo.report import VersionResult, build_report, samples_in_words, write_json
 from empo_serve.demo.screen import Screen
 from empo_serve.demo.server import ServeProcess, settle
 from empo_serve.demo.traffic import Split, load_traffic, split_by_hash, stratified
-from empo_serve.demo.watch import POLL_S, Watch
+from empo_serve.demo.watch import POLL_S, Counters, Watch
 from empo_serve.errors import ConfigError, EmpoError, StartupError
 from empo_serve.types import UpdateState
 
@@ -69,6 +69,7 @@ class Demo:
         self._player = Player(client, split.traffic)
         self._results: dict[str, VersionResult] = {}
         self._measure_seconds = 0.0
+        self._counters = Counters()
         self._told_updates: set[int] = set()
 
     async def run(self, report_dir: Path) -> int:
@@ -167,6 +168,7 @@ class Demo:
                     f"no {half} question was answered by {version}: {self._client.tally.errors[0]}"
                 )
         self._results[version] = VersionResult(version, halves)
+        self._counters = await self._watch.counters()
         self._measure_seconds = time.monotonic() - started
         numbers = {
             half: sum(m.sampled_accuracy for m in measured.values()) / len(measured)
@@ -215,6 +217,7 @@ class Demo:
             results=list(self._results.values()),
             adapters=self._watch.adapters,
             updates=list(self._watch.updates.values()),
+            counters=self._counters,
             completed=completed,
             ended=ended,
             learning=self._watch.learning.summary,
@@ -225,6 +228,7 @@ class Demo:
         self._screen.say(f"Ended after {report['seconds']:.0f} s: {ended}.")
         for error in report["requests"]["errors"]:
             self._screen.say(f"failed: {error}", style="red")
+        self._screen.say(samples_in_words(report["samples"]))
         self._screen.say(report["conclusion"], style="bold")
         self._screen.say(f"Report: {report_dir / 'report.html'}")
 

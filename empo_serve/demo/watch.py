@@ -15,6 +15,13 @@ from empo_serve.errors import EmpoError
 from empo_serve.types import AdapterState, BandDecision, GroupState, UpdateState
 
 POLL_S = 0.3
+_COUNTED = {
+    "empo_background_queue": "unsampled",
+    "empo_background_inflight": "unsampled",
+    "empo_samples_total": "samples",
+    "empo_samples_repeated_total": "repeated",
+    "empo_samples_saved_total": "given_up",
+}
 SERVED_STATES = (AdapterState.LIVE, AdapterState.RETIRED, AdapterState.ROLLED_BACK)
 
 
@@ -48,10 +55,14 @@ class Learning:
 @dataclass(frozen=True, slots=True)
 class Counters:
     """`decisions` counts groups by what the band said; `unsampled` are queries that wait to be
-    sampled or are being sampled."""
+    sampled or are being sampled. Of the background samples `repeated` needed no engine, and
+    `given_up` more were not drawn at all."""
 
     decisions: dict[BandDecision, int] = field(default_factory=dict)
     unsampled: int = 0
+    samples: int = 0
+    repeated: int = 0
+    given_up: int = 0
 
 
 @dataclass(slots=True)
@@ -141,11 +152,11 @@ def _update(row: dict[str, Any]) -> Update:
 
 
 def _counters(metrics_page: str) -> Counters:
-    decisions, unsampled = {}, 0
+    decisions, counts = {}, dict.fromkeys(("unsampled", "samples", "repeated", "given_up"), 0)
     for family in text_string_to_metric_families(metrics_page):
         for sample in family.samples:
             if sample.name == "empo_band_decisions_total":
                 decisions[BandDecision(sample.labels["decision"])] = int(sample.value)
-            elif sample.name in ("empo_background_queue", "empo_background_inflight"):
-                unsampled += int(sample.value)
-    return Counters(decisions, unsampled)
+            elif sample.name in _COUNTED and sample.labels.get("outcome") != "failed":
+                counts[_COUNTED[sample.name]] += int(sample.value)
+    return Counters(decisions, **counts)

@@ -135,9 +135,10 @@ class EngineClient:
             self.has_exact_logprobs = False  # it does not even understand the question
         if not self.has_exact_logprobs:
             log.warning(
-                "the log-probabilities of the engine at %s are not those that it samples by, so "
-                "learning from it is less exact and no sample is reused; start vLLM with "
-                "--logprobs-mode processed_logprobs and without speculative decoding",
+                "the engine at %s reports log-probabilities from before temperature and logit_bias, "
+                "or ignores these: no sample is reused, and at a temperature other than 1 learning "
+                "is less exact; start vLLM with --logprobs-mode processed_logprobs and without "
+                "speculative decoding",
                 self.url,
             )
 

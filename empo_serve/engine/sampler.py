@@ -21,7 +21,7 @@ from empo_serve.types import AdapterVersion, Query, Sample
 Serving = Callable[[], AbstractContextManager[AdapterVersion]]
 
 # So many say whether it pays to draw the others by what is known.
-_FIRST_SAMPLES = 2
+FIRST_SAMPLES = 2
 
 
 class Sampler:
@@ -89,7 +89,7 @@ class Sampler:
         return self._section.reuse_known and self._engines.have_exact_logprobs
 
     def _first_round(self, num: int) -> int:
-        return min(num, _FIRST_SAMPLES) if self._may_reuse else num
+        return min(num, FIRST_SAMPLES) if self._may_reuse else num
 
     def _next_round(self, drafts: Drafts, num: int) -> list[Draft]:
         """More drafts, on the way to `num`."""

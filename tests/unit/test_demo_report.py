@@ -12,9 +12,15 @@ import pytest
 from empo_serve.demo.client import Cluster, Tally, Uncertain
 from empo_serve.demo.html import render
 from empo_serve.demo.measure import MEASURES, Measured, bootstrap_interval, mean, paired_change
-from empo_serve.demo.report import VersionResult, build_report, conclusion, write_json
+from empo_serve.demo.report import (
+    VersionResult,
+    build_report,
+    conclusion,
+    samples_in_words,
+    write_json,
+)
 from empo_serve.demo.traffic import Prompt
-from empo_serve.demo.watch import Adapter, Update
+from empo_serve.demo.watch import Adapter, Counters, Update
 from empo_serve.types import AdapterState, UpdateState
 
 TRAINED = {
@@ -58,6 +64,7 @@ def report(*right: int, **changed: Any) -> dict[str, Any]:
             Update(1, UpdateState.PUBLISHED, "v1", 8, TRAINED, None),
             Update(2, UpdateState.FAILED, None, 8, {}, "the trainer <crashed>"),
         ],
+        "counters": Counters(samples=150, repeated=60, given_up=10),
         "completed": True,
         "ended": "1 new versions are live",
         "learning": "learning: 3 of 8 groups wait; no new version yet",
@@ -95,6 +102,14 @@ def test_a_change_is_paired_by_prompt() -> None:
     # Every prompt gained one of eight: no spread at all, although the prompts differ widely.
     change, (low, high) = paired_change(before, after, "sampled_accuracy")
     assert change == low == high == pytest.approx(0.125)
+
+
+def test_what_sampling_cost_is_a_share_of_all_samples_of_all_groups() -> None:
+    samples = report(3)["samples"]
+    assert samples_in_words(samples).startswith("Of 160 background samples the engine did not have")
+    assert "write 44%: 60 repeat another of their group, 10 were left" in samples_in_words(samples)
+    nothing = dict.fromkeys(samples, 0)
+    assert samples_in_words(nothing) == "No query was sampled in the background."
 
 
 def test_report_has_the_published_shape(tmp_path: Path) -> None:
