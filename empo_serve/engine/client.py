@@ -135,8 +135,8 @@ class EngineClient:
             self.has_exact_logprobs = False  # it does not even understand the question
         if not self.has_exact_logprobs:
             log.warning(
-                "the engine at %s reports log-probabilities from before temperature and logit_bias, "
-                "or ignores these: no sample is reused, and at a temperature other than 1 learning "
+                "the engine at %s reports log-probabilities from before temperature and logit_bias "
+                "or ignores them: no sample is reused, and at a temperature other than 1 learning "
                 "is less exact; start vLLM with --logprobs-mode processed_logprobs and without "
                 "speculative decoding",
                 self.url,
