@@ -2,14 +2,14 @@
 
     python bench/reuse.py [--data-dir demo-report/data] [--traffic traffic.jsonl] [--rounds 3]
 
-Servers with the demo's configuration take turns, one with `sampling.reuse_known` and one without;
-each gets every question of the traffic once, from users who want one token, and the time until all
-groups are decided is taken. Training is off. With a data directory, such as the demo leaves, the
-version that is live in it is sampled, and v0 without.
+Servers with the demo's configuration take turns: one as it is, one without `sampling.reuse_known`,
+one without early stop either. Each gets every question of the traffic once, from users who want one
+token, and the time until all groups are decided is taken. Training is off. With a data directory,
+such as the demo leaves, the version that is live in it is sampled, and v0 without.
 
-The two draw from the same distribution, so their groups should not differ beyond chance: reported
-are the differences of entropy, of the share that is admitted and of the log-probability of a
-sample, with 95 % intervals; questions are what is drawn again.
+The first two draw from the same distribution, so their groups should not differ beyond chance:
+reported are the differences of entropy, of the share that is admitted and of the log-probability of
+a sample, with 95 % intervals; questions are what is drawn again.
 """
 
 from __future__ import annotations
@@ -35,7 +35,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from serving import Served
 
 DEMO_DATA = Path(__file__).parent.parent / "empo_serve" / "demo_data"
-ARMS = {"reused": "true", "plain": "false"}
+ARMS = {
+    "reused": (),
+    "plain": ("sampling.reuse_known=false",),
+    "all": ("sampling.reuse_known=false", "sampling.early_stop=false"),
+}
 USERS = 8
 
 
@@ -63,7 +67,7 @@ def serve_once(arm: str, data_dir: Path | None, questions: Sequence[str]) -> Run
             shutil.copytree(data_dir, own_dir, ignore=shutil.ignore_patterns("lock", "logs"))
         server = Served(
             own_dir,
-            *("model.path=demo", "train.enabled=false", f"sampling.reuse_known={ARMS[arm]}"),
+            *("model.path=demo", "train.enabled=false", *ARMS[arm]),
             config=DEMO_DATA / "demo.toml",
         )
         try:
@@ -100,15 +104,16 @@ def report(runs: dict[str, list[Run]], num_generations: int) -> None:
         total = num_generations * sum(len(run.groups) for run in done)
         repeated, early = sum(r.repeated for r in done), sum(r.saved_early for r in done)
         print(
-            f"{arm:7} {len(done)} x {len(done[0].groups)} groups: "
+            f"{arm:6} {len(done)} x {len(done[0].groups)} groups: "
             f"{np.median([len(r.groups) / r.seconds for r in done]):.2f} groups/s, "
             f"{sum(r.tokens for r in done) / (total / num_generations):.1f} tokens a group, "
             f"of {total} samples {(repeated + early) / total:.1%} not written "
             f"({repeated / total:.1%} repetitions, {early / total:.1%} given up)"
         )
-    pairs = zip(runs["reused"], runs["plain"], strict=True)
-    speed = [plain.seconds / reused.seconds for reused, plain in pairs]
-    print(f"time, plain / reused, by round: {', '.join(f'{x:.2f}' for x in speed)}")
+    for arm in ("plain", "all"):
+        pairs = zip(runs["reused"], runs[arm], strict=True)
+        ratios = ", ".join(f"{other.seconds / reused.seconds:.2f}" for reused, other in pairs)
+        print(f"time, {arm} / reused, by round: {ratios}")
     measures: dict[str, Callable[[Group], float]] = {
         "H / ln n": lambda group: group.entropy_norm,
         "admitted": lambda group: float(group.band == "admitted"),

@@ -19,7 +19,7 @@ class SamplingSection(Section):
     bounds it too."""
     fraction: float = Field(1.0, ge=0, le=1)
     """Share of the eligible queries that is sampled."""
-    max_concurrent: int = Field(4, ge=1)
+    max_concurrent: int = Field(8, ge=1)
     """Queries that are sampled at the same time."""
     queue_size: int = Field(256, ge=1)
     """Queries that may wait to be sampled; more are dropped and counted."""
