@@ -23,6 +23,7 @@ ANSWERS = {
     "NUL": "4\x002",
     "half a surrogate pair": "\ud800 is the answer",
     "10,000 commas": "," * 10_000,
+    "an open list of 20,000": "['a'," * 20_000,
     "a list of 10,000": ",".join(map(str, range(10_000))),
     "a matrix of 10,000": r"$\begin{pmatrix}"
     + " & ".join(map(str, range(10_000)))

@@ -128,6 +128,8 @@ pacific|pacific ocean|pazifik|pacifique|pacifico|oceano pacifico|ocean pacifique
 atlantic|atlantic ocean|atlantik|atlantique|atlantico|oceano atlantico
 mediterranean|mediterranean sea|mittelmeer|mediterranee|mediterraneo|mar mediterraneo
 north sea|nordsee
+english channel|manche|armelkanal|canal de la mancha
+tigris|dijlah|dicle
 baltic|baltic sea|ostsee
 lake constance|bodensee
 lake geneva|genfer see|lac leman
@@ -139,6 +141,49 @@ japanese yen|yen
 renminbi|yuan|rmb|cny|chinese yuan
 south korean won|won
 spanish|castilian|castellano
+alabama|al
+arizona|az
+arkansas|ar
+colorado|co
+connecticut|ct
+delaware|de
+georgia|ga
+idaho|id
+illinois|il
+indiana|in
+iowa|ia
+kansas|ks
+kentucky|ky
+louisiana|la
+maine|me
+maryland|md
+massachusetts|ma
+michigan|mi
+minnesota|mn
+mississippi|ms
+missouri|mo
+montana|mt
+nebraska|ne
+nevada|nv
+new hampshire|nh
+new jersey|nj
+new mexico|nm
+north carolina|nc
+north dakota|nd
+ohio|oh
+oklahoma|ok
+oregon|or
+pennsylvania|pa
+rhode island|ri
+south carolina|sc
+south dakota|sd
+tennessee|tn
+utah|ut
+vermont|vt
+virginia|va
+west virginia|wv
+wisconsin|wi
+wyoming|wy
 texas|tx
 california|ca
 florida|fl
@@ -151,6 +196,10 @@ london|londres|londra|伦敦|ロンドン|лондон
 berlin|柏林|ベルリン|берлин
 rome|罗马|ローマ|рим
 madrid|马德里|マドリード|мадрид
+marie curie|maria skłodowska-curie|maria sklodowska-curie|marie skłodowska curie|madame curie
+manchester united|man united|man utd
+manchester city|man city
+tuberculosis|tb
 pig|swine
 water|h2o
 carbon dioxide|co2

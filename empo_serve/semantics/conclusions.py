@@ -12,7 +12,8 @@ from empo_serve.semantics.questions import words
 _SO = re.compile(
     r"(?:[,;]\s+(?:and\s+)?|\s+and\s+)(?:so(?! (?:that|on|forth|much|many)\b)|therefore|thus"
     r"|hence|giving|which (?:gives|makes|equals|(?:reduces|simplifies|comes|rounds) to)"
-    r"|(?<=\d, )that is)\b,?\s+",
+    r"|(?<=\d, )that is)\b,?\s+|[.!]\s+(?:so|therefore|thus|hence)\b,?\s+"
+    r"|;\s+(?:put together|together|combined|altogether),?\s+",
     re.I,
 )
 _LEAD_IN = re.compile(
@@ -32,7 +33,8 @@ _THAT_IS = re.compile(
 )
 # "The three add up to 21, and a third of that is seven"
 _FINAL_VALUE = re.compile(
-    r"(?:[,;] |\d.{0,40} (?=is|are|equals|makes|gives))(?:.*\b(?:is|are|equals|makes|gives) )?"
+    r"(?:[,;] |\d.{0,40} (?=is|are|equals|makes|gives)|\d.{0,40} and (?=(?:he|she|it|they) ha[sd]))"
+    r"(?:.*\b(?:is|are|equals|makes|gives|has|had) )?"
     r"(?:at least |exactly )?(?P<value>\S+(?: \S+){0,5})$",
     re.I,
 )

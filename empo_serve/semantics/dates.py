@@ -17,8 +17,8 @@ _DATES = tuple(
     re.compile(pattern, re.I)
     for pattern in (
         rf"\b{_YEAR}-(?P<month_number>\d{{2}})-(?P<day>\d{{2}})\b",
-        rf"\b{_DAY}\.?(?: of| de)? {_MONTH}(?:,?(?: in| of| de)? {_YEAR})?\b",
-        rf"\b{_MONTH} (?:the )?{_DAY}(?:,?(?: in| of)? {_YEAR})?\b",
+        rf"\b{_DAY}\.?(?: of| de)? {_MONTH}(?:,?(?: in(?: the year)?| of| de)? {_YEAR})?\b",
+        rf"\b{_MONTH} (?:the )?{_DAY}(?:,?(?: in(?: the year)?| of)? {_YEAR})?\b",
         rf"\b{_MONTH}(?: of)?,? {_YEAR}\b",
     )
 )
@@ -51,6 +51,16 @@ _TENS = ("twent", "thirt", "fort", "fift", "sixt", "sevent", "eight", "ninet")
 _DECADE = re.compile(
     rf"\b(?P<century>\d{{2}})?(?P<decade>\d)0['’]?s\b|\b(?P<word>(?:{'|'.join(_TENS)})ies)\b", re.I
 )
+_NOUGHTIES = re.compile(r"\b(?:n[oa]ughties|aughts)\b", re.I)
+_SHORT_YEAR = re.compile(r"(?<!\w)['’](\d\d)\b(?!['’]?s)")
+_FULL_YEAR = re.compile(r"(?<!\d)\d\d(\d\d)(?!\d)")
+_WEEKDAYS = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
+# "the fourth Thursday of November"
+_NTH_DAY = re.compile(
+    rf"\b(?P<nth>\d(?:st|nd|rd|th)|first|second|third|fourth|fifth|last) (?P<day>{_WEEKDAYS}|mon"
+    rf"|tues?|wed|thu(?:rs?)?|fri|sat|sun)\.? (?:of|in) (?:each |every |the month of )?{_MONTH}",
+    re.I,
+)
 _SPAN = re.compile(
     r"\b(?:from|between)\s+(\d{4})\s+(?:to|and|until|through)\s+(\d{4})\b"
     r"|\b(\d{4})\s*[-–]\s*(\d{4})\b"
@@ -59,7 +69,7 @@ _SPAN = re.compile(
     re.I,
 )
 _CENTURY = re.compile(
-    r"\b(?P<number>\d{1,2}(?:st|nd|rd|th)|[a-z]+(?:-[a-z]+)?) century\b"
+    r"\b(?P<number>\d{1,2}(?:st|nd|rd|th)|[a-z]+(?:-[a-z]+)?) (?:century\b|cent?\b\.?|c(?:\.|$))"
     r"|\b(?P<hundreds>\d\d)00['’]?s\b",
     re.I,
 )
@@ -84,7 +94,7 @@ def parse_date(text: str) -> tuple[int | None, int, int | None] | None:
         return None
     text = english_months(text)
     text = _LAST_DAY.sub(_day_digits, text)
-    text = _WORD_DAY.sub(_ordinal_digits, text)
+    text = _WORD_DAY.sub(_ordinal_digits, years_in_digits(text))
     if len(digits := _IN_DIGITS.findall(text)) == 1:
         return _date_in_digits(*map(int, digits[0]))
     for pattern in _DATES:
@@ -142,10 +152,29 @@ def parse_time(text: str) -> int | None:
     return minutes % (24 * 60)
 
 
+def parse_nth_day(text: str) -> tuple[str, str, int] | None:
+    """ "the fourth Thursday of November" is ("4", "thu", 11)."""
+    found = _NTH_DAY.search(text[:300])
+    if found is None:
+        return None
+    spoken = parse_quantity(found["nth"])
+    nth = str(spoken.value) if spoken else "last"
+    return nth, found["day"][:3].lower(), _month_number(found["month"])
+
+
+def same_short_year(a: str, b: str) -> bool | None:
+    """Is "'68" the year in the other text? None where neither gives one so short."""
+    for short, full in ((a, b), (b, a)):
+        said, years = _SHORT_YEAR.findall(short), _FULL_YEAR.findall(full)
+        if len(said) == len(years) == 1 and not _FULL_YEAR.search(short):
+            return bool(said == years)
+    return None
+
+
 def parse_decade(text: str) -> tuple[int | None, int] | None:
     """(century, decade) of the only decade in `text`: "the 1960s" is (19, 6), "the sixties" has
     no century."""
-    found = list(_DECADE.finditer(text[:300]))
+    found = list(_DECADE.finditer(_NOUGHTIES.sub("2000s", text[:300])))
     if len(found) != 1:
         return None
     if word := found[0]["word"]:

@@ -25,6 +25,7 @@ _DEFINITE = re.compile(
     r"(?:[Tt]h(?:e|is|at)|[Mm]y)(?: [a-z]+){1,2}|(?:[Ll]['’]|(?:[Ll][aeo]|[Ee]l|[Oo]s?|[Dd](?:er"
     r"|ie|as)) )\w+"
 )
+_AND = ("and", "or", "&", "und", "et", "y", "e")
 _DEMONYM = re.compile(r"\w{2}(?:an|ans|ish|ese|ch|i|is|ic)$")
 _ROOT = 4  # letters that a land and its adjective share
 
@@ -63,12 +64,14 @@ def without_echo(text: str, asked: frozenset[str]) -> str:
     """Of "William Shakespeare wrote Hamlet" only the first words, as Hamlet was asked for."""
     tokens = text.split()
     known = [not new_words(token, asked) for token in tokens]
+    if text[:1] in ("{", "["):
+        return text  # a set
     if len(tokens) == 2 and tokens[0][:1].isdigit():
         return text  # a quantity with the unit that was asked for
     if parse_quantity(text) is not None or parse_time(text) is not None:
         return text  # "two thirds", of a question about thirds
     if known and known[-1] and not known[0]:
-        while len(tokens) > 1 and known[len(tokens) - 1] and not _is_kept(tokens):
+        while len(tokens) > 1 and known[len(tokens) - 1] and not _is_kept(tokens, known):
             tokens.pop()
         if all(token.lower() in _NEVER_ECHO for token in tokens):
             return text  # "No one came"
@@ -82,9 +85,14 @@ def without_echo(text: str, asked: frozenset[str]) -> str:
     return " ".join(tokens).rstrip(",;:")
 
 
-def _is_kept(tokens: list[str]) -> bool:
-    """Does the last word belong to a name that the question has in part, or to a number?"""
+def _is_kept(tokens: list[str], known: list[bool]) -> bool:
+    """Does the last word belong to a name that the question has in part, to a number, or to a list
+    with something new ("Mondays and Tuesdays")?"""
     before, last = tokens[-2:]
+    if len(tokens) > 2 and before.lower() in _AND and not known[len(tokens) - 3]:
+        return True
+    if [token.lower() for token in tokens[-4:-1]] == ["as", "well", "as"]:
+        return True
     is_name = before[:1].isupper() and last[:1].isupper() and not before.endswith(",")
     is_unit = before[-1:].isdecimal() and singular(last.strip(".,").lower()) in UNITS
     is_counted = before.islower() and parse_quantity(before) is not None  # "has nine zeros"

@@ -12,10 +12,10 @@ import json
 import re
 from functools import lru_cache
 
-from empo_serve.semantics.multiple_choice import chosen_label
+from empo_serve.semantics.multiple_choice import chosen_label, chosen_labels
 from empo_serve.semantics.normalize import without_gaps
 from empo_serve.semantics.prose import answer_in_prose
-from empo_serve.semantics.questions import is_yes_no, options
+from empo_serve.semantics.questions import is_yes_no, options, wants_several_options
 from empo_serve.semantics.sentences import split_sentences
 from empo_serve.semantics.speaker import after_hedge, is_refusal
 from empo_serve.semantics.yes_no import polarity
@@ -48,6 +48,11 @@ _MARKER = re.compile(
     r"|(?:答案(?:是|为)?|答え(?:は)?|回答)[ \t]*[:：]?[ \t]*",
     re.I,
 )
+_OFFERED_WORD = re.compile(
+    r"\b(?:answer|say|write|reply|respond)(?: with)? [\"“'‘]("
+    r"unknown|n/?a|none|(?:it )?cannot be determined|not enough information|not given)[\"”'’]",
+    re.I,
+)
 _MARKER_CONTINUES = re.compile(
     r"[,;]\s+(?:because|since|as|which|where|so|for|but|although|though|with|not)\b"
     r"|\s+(?:because|since)\s",
@@ -67,6 +72,8 @@ def _extract(question: str, completion: str) -> str:
     text = _without_thinking(text).strip()
     if not text:
         return ""
+    if (word := _asked_word(question)) and word.casefold() in text.casefold():
+        return word
     text = _LEADING_QUESTION.sub("", text)
     if cut := _NEXT_QUESTION.search(text):
         text = text[: cut.start()].strip() or text
@@ -87,6 +94,12 @@ def _extract(question: str, completion: str) -> str:
             return ""
         return _finish(question, after_hedge(marked))
     return _finish(question, answer_in_prose(question, text))
+
+
+def _asked_word(question: str) -> str:
+    """What the question wants to hear where there is no answer: 'Answer "unknown" if ...'."""
+    offered = _OFFERED_WORD.search(question[-1000:])
+    return offered[1] if offered else ""
 
 
 _extract_cached = lru_cache(maxsize=4096)(_extract)
@@ -131,7 +144,11 @@ def _finish(question: str, answer: str) -> str:
     text = clean(answer) if is_block or len(lines) < 2 else ", ".join(lines)
     if not any(c.isalnum() or c in "∞∅" for c in text):
         return ""
+    if text.count("$") == 1 and not re.search(r"\$ ?\d", text):
+        text = text.replace("$", "")  # half of a pair
     if found := options(question):
+        if wants_several_options(question) and (letters := chosen_labels(text, found)):
+            return ", ".join(letters)
         letter = chosen_label(text, found)
         if letter:
             return letter

@@ -23,12 +23,15 @@ _SAID = re.compile(
     r"(?P<who>[^,;:]{1,60}?)(?:\s+(?:is|are|was|were)|['’](?:s|re))\s+"
     r"(?:actually |really |in fact |rather |instead |technically |simply |just )?" + _KIND
 )
+_MAX_QUESTION = 500
 _POINTING = frozenset(words("it they this that these those he she"))
 
 
 def says_kind(question: str, clause: str) -> bool | None:
     """Whether the clause, which has no negation, says that the thing is of the kind asked for.
     None where it says no kind, or one that leaves both open."""
+    if len(question) > _MAX_QUESTION:
+        return None  # the pattern looks on from each of its words
     asked, said = _ASKED.match(question), _SAID.fullmatch(clause.strip(" .!"))
     if asked is None or said is None:
         return None
@@ -56,6 +59,12 @@ def is_kind(noun: str, of: str) -> bool:
             seen.add(meaning)
             waiting += parents[meaning]
     return False
+
+
+def is_noun(word: str) -> bool:
+    """Is it an English noun, lower case?"""
+    meanings, _, _ = _table()
+    return word in meanings or word.removesuffix("s") in meanings
 
 
 def load_kinds() -> None:

@@ -27,12 +27,12 @@ _SEPARATOR = re.compile(
 )
 _LABEL = re.compile(
     r"^(?:\d[.)](?!\d)\s*|[-*•]\s+|(?:(?:first|second|third|last)(?:ly)?|then|next|finally"
-    r"|in the end|at the end|after that),?\s+(?:(?:you|we|one|c[oa]mes?)\s+)?)",
+    r"|in the end|at the end|after (?:that|it|this)),?\s+(?:(?:you|we|one|c[oa]mes?)\s+)?)",
     re.I,
 )
-_LABEL_AFTER = re.compile(r"\s+(?:first|second|third|last)$", re.I)
+_LABEL_AFTER = re.compile(r"\s+(?:(?:is|comes|came|was) )?(?:first|second|third|next|last)$", re.I)
 _HEAD = re.compile(
-    r"^[^:\n]{1,80}:\s+(?=.*(?:[,\n]|\b(?:and|or|und|et|y|e)\b))"
+    r"^[^:\n]{1,80}:\s+(?=.*(?:[,\n]|\b(?:and|or|und|et|y|e|as well as)\b))"
     r"|^[^\n]{0,60}\b(?:that is|namely|i\.e\.),?\s+",
     re.S,
 )
@@ -57,6 +57,12 @@ _FRAME = frozenset(
 _VERBS = frozenset(words("go goes have has had do does did is are was were need needs"))
 _PLACE_AFTER = re.compile(r"(?<=\w)\s+(?:in|on|at|from)\s+(?:the\s+)?[a-z]\w*$")
 _ADJUNCT = re.compile(r"(?:in|on|at|with|by|which|where|who|because|since|for|from|not)\b", re.I)
+_DOING = re.compile(r"[a-z]+ing (?=\S)")  # "Achilles, avenging Patroclus"
+# "five and seven lie in that range", "... were the four"
+_TAIL = re.compile(
+    r"(?P<list>,.*\band \S+)\s+(?:lie|fit|qualify|were|are|do)"
+    r"(?: (?:in|within|between|the|all) [^,]*)?$"
+)
 _AND_MORE = re.compile(r"(?:with|which|where|who|because|since|while|whereas)\b", re.I)
 _COUNTED = re.compile(r"\d+ [a-z]")
 _MAX_ITEM_WORDS = 4
@@ -76,13 +82,13 @@ def list_items(text: str, asked: frozenset[str] = frozenset()) -> tuple[str, ...
         text = text.replace("-", ", ")
     if text[:1] + text[-1:] in ("{}", "[]"):
         text = text[1:-1]
-    text = _AND_SO_ON.sub("", text)
+    text = _TAIL.sub(r"\g<list>", _AND_SO_ON.sub("", text))
     items: list[str] = []
     for part in _SEPARATOR.split(text):
         item = without_frame(_LABEL_AFTER.sub("", _LABEL.sub("", part.strip())), asked)
         if len(items) > 1 and _AND_MORE.match(part.strip()):
             break  # what follows is no more of the list
-        if not item or (items and _ADJUNCT.match(item)):
+        if not item or (items and (_ADJUNCT.match(item) or _DOING.match(item))):
             continue
         if len(item.split()) > _MAX_ITEM_WORDS:
             return ()

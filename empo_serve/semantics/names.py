@@ -24,12 +24,18 @@ _KIND = (
 )
 _GENERIC = re.compile(
     rf"^(?:\w+ ){{0,3}}{_KIND} (?:of|de|da|do|di|von) (?:the )?(?=\S)|^{_KIND} (?=\S)"
-    r"|(?<=\S) (?:city|river|ocean|sea|desert|mountains?|island|cafe|restaurant|hotel|bar|inc|ltd"
-    r"|corp|corporation|company|language|gas|metal|element|fc|afc|cf|airways"
-    r"|airlines)$"
+    r"|(?<=\S)(?: (?:city|river|ocean|sea|desert|mountains?|island|cafe|restaurant|hotel|bar|inc"
+    r"|ltd|limited|co|llc|plc|gmbh|ag|corp|corporation|company|language|gas|metal|element|fc|afc|cf"
+    r"|f c|airways|airlines))+$"
 )
+_DISTRICT = re.compile(r"(?<=[가-힣]{2})(?:특별시|광역시|특별자치시|시)$|(?<=[一-鿿]{2})[市都府]$")
 _REPUBLIC = re.compile(r"(?P<own>democratic |people['’]?s? ){0,2}republic of\b")
-_PLACE_QUESTION = re.compile(r"\b(?:where|city|town|capital|located|country|state)\b", re.I)
+_PLACE_QUESTION = re.compile(
+    r"\b(?:where|city|town|capital|located|country|state|mountain|peak|volcano|river|lake|waterfall"
+    r"|desert|island|building|skyscraper|tower|bridge|museum|university|stadium|castle|airport|port"
+    r"|park)\b",
+    re.I,
+)
 # "South Korea" is not Korea, "New Mexico" not Mexico.
 DISTINGUISHING = frozenset(
     words(
@@ -79,7 +85,7 @@ NEVER_NAMES = frozenset(
     words(
         "it he she they we i you this that these those there the a an es er sie das die der il elle"
         " lo la le el los las c'est ce si yes no in on at as by for from to since"
-        " because when while"
+        " because when while her his my our their its your him them me us"
     )
 )
 _MAX_LENGTH = 200
@@ -117,9 +123,12 @@ def same_name(question: str, a: str, b: str) -> bool:
         return True
     if len(short) == len(long):
         return _same_initials(short, long)
+    if len(short) == 2 and len(long) == 3 and len(long[0]) == len(long[1]) == 1:
+        return _same_initials(short, [long[0], long[2]])  # "Leo Tolstoy", "L. N. Tolstoy"
     if short[0] in _BY_FIRST_NAME and len(short) == 1 and long[0] == short[0]:
         return True
-    if _WHO.search(question) and _is_short_form(short, long):
+    is_one = min(len(words(a)), len(words(b))) == 1
+    if _WHO.search(question) and is_one and _is_short_form(short, long):
         return True
     text = max(a, b, key=lambda t: (len(t), t))
     if any(w[0].islower() and w not in _PARTICLES | _TITLES for w in words(text)):
@@ -201,7 +210,7 @@ def bare_name(question: str, text: str) -> str:
 @lru_cache(maxsize=1024)
 def _bare(question: str, text: str) -> list[str]:
     text = _without_place(question, _HOUSE.sub("", re.sub(r"\s*\([^)]*\)$", "", text)))
-    key = plain_spelling(normalize(text))
+    key = _DISTRICT.sub("", plain_spelling(normalize(text)))
     return re.sub(r" jr$", "", _GENERIC.sub("", key)).split()
 
 

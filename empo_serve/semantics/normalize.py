@@ -53,7 +53,7 @@ _normalize_cached = lru_cache(maxsize=8192)(_normalize)
 _SUPERSCRIPT = re.compile(r"[⁻⁺]?[⁰¹²³⁴-⁹]+")
 _MATH = re.compile(
     r"\\[a-zA-Z]+|[²³⁴-⁹]|[\^√π∞∪∩±≤≥≠∈]|\d\s*[*·×+]\s*\d|\d\s*/\s*\d|\bsqrt\b|\b\d*[a-z]\s*[-+*/=<>]\s*\d"
-    r"|\d\s*[-+*/=<>]\s*[a-z]\b|\d[a-z]\b|^[(\[].*,.*[)\]]$|\$[^$]+\$|[a-z]\s?=\s?[-\w]"
+    r"|\d\s*[-+*/=<>]\s*[a-z]\b|\d[a-z]\b|^[(\[](?=.*,).*[)\]]$|\$[^$]+\$|[a-z]\s?=\s?[-\w]"
 )
 
 

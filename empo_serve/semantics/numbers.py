@@ -61,11 +61,21 @@ _REPEATING = re.compile(
     r"(?:(?P<period>\d{1,6}?)(?P=period)+ ?(?:\.\.\.|…|\\[lc]?dots)"
     r"|\\overline\{(?P<over>\d{1,9})\})"
 )
+_RAISED = re.compile(r"(?<=\d)[⁺⁻]?[⁰¹²³⁴-⁹]+")
+_PER_CENT = re.compile(r"\bper cent\b", re.I)
+_AND_CENTS = re.compile(r"^(pounds?|euros?|dollars?) ((?:\w+-)?\w+)$")  # "eighteen pounds fifty"
+_POWER = re.compile(r"(\d{1,3}) ?(?:\^|\*\*) ?\{?(\d{1,2})\}?(?=$|\s+[a-z])")  # "2^10 bytes"
+# "two sevenths, or roughly 28.6%"
+_OR_ABOUT = re.compile(
+    r"(?:,| or| -|;)? (?:or|i\.e\.|that is|which is),? (?:about|roughly|approximately|around|nearly"
+    r"|almost|just (?:over|under)|≈|~) ?.+$|,? \((?:about|roughly|approximately|≈|~)[^)]*\)$"
+)
+_POINTS = re.compile(r"\b(b|a)\. ?(c|d)\.(?: ?e\b\.?)?|\bc\. ?e\.")  # "44 B.C.E."
 _ERAS = {"bc": "bc", "bce": "bc", "b.c": "bc", "b.c.e": "bc", "ad": "", "ce": "", "a.d": ""}
 _SHORT_SCALES = {"k": "thousand", "K": "thousand", "M": "million", "bn": "billion"}
 _SHORT_SCALE = re.compile(r"(?<=\d)(?:k|M|bn)(?=$|\s)|(?<=[$€£]\d)K(?=$|\s)")
 _SIGNS = (("{,}", ","), ("⁄", "/"), ("−", "-"), ("–", "-"), ("\\$", "$"))
-_UNIT_WORD = re.compile(r"[^\W\d]+|[$€£¢]|°[cf]?")
+_UNIT_WORD = re.compile(r"[^\W\d]+(?:/[^\W\d]+[23]?)?|[$€£¢]|°[cf]?")
 _EXTENTS = ("long", "high", "tall", "wide", "deep", "away", "old", "far", "thick")
 _NOT_UNITS = frozenset("is are was were has have had make makes".split())  # noqa: SIM905
 MAX_LENGTH = 120
@@ -78,7 +88,8 @@ def parse_quantity(text: str) -> Quantity | None:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Quantity | None:
-    text = plain_number(repeating_decimal(text))
+    text = _OR_ABOUT.sub("", plain_number(repeating_decimal(text)))
+    text = _POWER.sub(_power, text, count=1) if _POWER.match(text) else text
     if not text:
         return None
     if (single := _A_UNIT.match(text)) and _is_unit(singular(single[1])):
@@ -132,6 +143,7 @@ def repeating_decimal(text: str) -> str:
 
 def plain_number(text: str) -> str:
     """Lower case, without "about", with the signs and the short forms written out."""
+    text = _PER_CENT.sub("percent", _RAISED.sub(_raised, text))
     text = unicodedata.normalize("NFKC", _VULGAR.sub(" ", text))  # "2½" is not 21/2
     text = _SHORT_SCALE.sub(lambda found: f" {_SHORT_SCALES[found[0]]}", text).lower().strip()
     text = _HOURS.sub(lambda f: f"{f[1]} hours {f[2] or f[3]} minutes", text)
@@ -145,7 +157,16 @@ def plain_number(text: str) -> str:
     )
     while about := _ABOUT.match(text):
         text = text[about.end() :]
-    return text
+    return _POINTS.sub(lambda era: f"{era[1]}{era[2]}" if era[1] else "ce", text)
+
+
+def _raised(found: re.Match[str]) -> str:
+    """ "10⁻⁴" -> "10^-4"."""
+    return "^" + unicodedata.normalize("NFKC", found[0]).replace("−", "-")
+
+
+def _power(found: re.Match[str]) -> str:
+    return str(int(found[1]) ** int(found[2]))
 
 
 def _signed(found: re.Match[str]) -> str:
@@ -246,6 +267,9 @@ def _unit_name(rest: str) -> str | None:
 
 def _compound(value: Fraction, rest: str) -> Quantity | None:
     """As in "12 euros and 50 cents", "1 hour 50 minutes": a larger unit, then a smaller one."""
+    rest = _AND_CENTS.sub(
+        lambda said: f"{said[1]} {said[2]} {'pence' if said[1][0] == 'p' else 'cents'}", rest
+    )
     parts = re.match(r"([^\W\d]+|[$€£])\s*(?:,|and)?\s+(.+)$", rest)
     if not parts:
         return None

@@ -110,8 +110,11 @@ def only_number(text: str, asked: str) -> Quantity | None:
 def _with_unit(digits: str, text: str) -> Quantity | None:
     """The number with the unit behind it."""
     following = re.search(
-        rf"{re.escape(digits)}\s?([^\W\d]+(?:/\w+| (?:per|an?|every|each) \w+)|[^\W\d]{{3,}})", text
+        rf"{re.escape(digits)}\s?((?:(?:thousand|million|billion|trillion)\b ?)?)"
+        r"([^\W\d]+(?:/\w+| (?:per|an?|every|each) \w+)|[^\W\d]{2,})?",
+        text,
     )
-    unit = rate(following[1]) if following else ""
-    unit = unit if unit in UNITS or singular(unit) in UNITS else ""
-    return parse_quantity(f"{digits} {unit}")
+    scale, named = (following[1], following[2]) if following else ("", None)
+    unit = rate(named) if named else ""
+    unit = unit if unit in UNITS or singular(unit) in UNITS or unit in ("bc", "bce") else ""
+    return parse_quantity(f"{digits} {scale}{unit}")

@@ -93,11 +93,19 @@ _PASSIVE = re.compile(
 _PREFIX = re.compile(r"(?:un|in|im|il|ir|dis|non|anti|mis)-?(?=\w{4})")
 
 
+_CYRILLIC_ENDING = re.compile(
+    r"(?<=...)(?:ами|ями|ого|его|ому|ему|ой|ей|ою|ею|ом|ем|ах|ях|ов|ев|ий|ый|ая|яя|ое|ее"
+    r"|[аеёиоуыэюяіїєьй])$"
+)
+
+
 @lru_cache(maxsize=16384)
 def stem(word: str) -> str:
     """A crude stem: inflections of one English word mostly share it."""
     word = fold_word(word)
     word = PRESENT.get(word, word)
+    if len(word) > 3 and "а" <= word[0] <= "ӿ":
+        return _CYRILLIC_ENDING.sub("", word)
     for ending in ("ing", "edly", "ed", "ly", "ies", "es"):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             word = word[: -len(ending)]

@@ -71,7 +71,7 @@ _APPOSITION = re.compile(
     r",?\s+even (?:though|if)\b|,\s+(?:which|who|whose|where|when|because|since|as"
     r"|so|with|a|an|the|located|known|based|situated|though"
     r"|although|but|not|even|from|it|they|he|she|after|before|while|also (?:known|called)|capital"
-    r"|one of|at"
+    r"|one of|at|as (?:the )?\w+ (?:call|say|know|put|write)s?|to (?:use|give) (?:its|his|her|the)"
     r"|(?:\w+(?:ed|en)|fought|built|held|born|made|shot) (?:in|on|at|by|to|from|as|near)"
     r"|due|thanks|for|and (?:its?|is|has)"
     r"|dopo|después|tras|après|nach|depois|secondo|según|selon|laut)\b"
@@ -95,6 +95,7 @@ _YEARS = re.compile(
     r"(?<=\w),?\s+(?:(?:around |about )?in \d{4}(?:\s+(?:at|in|on)\s[^,.]{1,40})?"
     r"|(?:between|from) \d{4} (?:and|to) \d{4})$"
 )
+_ERA = r"(?: (?:BCE?|CE|AD)\b| (?:B\.C\.(?:E\.)?|C\.E\.|A\.D\.))?"
 _PERIOD_QUESTION = re.compile(r"\b(?:which|what) (century|decade|millennium)\b", re.I)
 _NUMBER_QUESTION = re.compile(
     r"\bhow (?:many|much|far|long|old|tall|high|fast|big|heavy|wide|deep)\b|\bcalculate\b"
@@ -111,7 +112,11 @@ _WHO = re.compile(
 )
 _DOER = re.compile(r"(?P<who>[A-Z][\w.'’-]+(?: [A-Z][\w.'’-]+){0,3}) (?P<verb>[a-z]+)\b")
 _FINAL_NAME = re.compile(
-    r"\bthe (?:[A-Z]?\w+ ){0,3}[a-z]+, (?P<name>[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2})$"
+    r"\bthe (?:[A-Z]?\w+ ){0,5}[a-z-]+, (?P<name>[A-Z][\w'’-]+(?: [A-Z][\w'’-]+){0,2})$"
+)
+# "The man born as Cassius Clay: Ali"
+_NAMED = re.compile(
+    r"(?:[Tt]he|[Aa]n?) [^:,;]{8,80}: (?P<name>[A-Z][\w'’-]*(?: [A-Z][\w'’-]*){0,2})"
 )
 _COMPARED = re.compile(
     r"(?P<one>\S+(?: \w+)?) (?:is|are|was|were) (?:(?:more|less) )?(?P<how>\w+) than [^,]+", re.I
@@ -119,6 +124,7 @@ _COMPARED = re.compile(
 # "It was the pilot who thanked", "the pilot did"
 _CLEFT = re.compile(
     r"(?:it|that) (?:is|was|were|are) (?P<it>[^,]+?) (?:who|that) "
+    r"|c['’](?:est|était) (?P<ce>[^,]+?) qui "
     r"|(?P<who>[^,]+) (?:did|does|do|was|is)(?: (?:so|it|that))?\W*$",
     re.I,
 )
@@ -126,6 +132,8 @@ _SURNAME_FIRST = re.compile(
     r"^(?P<before>(?:[^,A-ZÀ-Þ]|\b[A-ZÀ-Þ]\w+ (?=[a-z]))*)"
     r"(?P<surname>[A-ZÀ-Þ][\w'’-]+), (?P<first>[A-ZÀ-Þ][\w'’-]+(?: [A-ZÀ-Þ][\w.]*)?)$"
 )
+_MEANING_QUESTION = re.compile(r"\b(?:mean|say|translat\w+|phrase|greeting|word)\b", re.I)
+_TOPIC = re.compile(r"(?P<topic>[가-힣 ]{1,30})[은는이가] (?=\S+$)")
 _POLITE = re.compile(r"(?:입니다|이에요|예요)[.。]?$")
 _POINTED = re.compile(
     r"(?:the|that|those) (?P<only>only )?(?:one|ones|person|people|\w+ (?:who|that|which))\b", re.I
@@ -155,7 +163,10 @@ def answer_in_prose(question: str, text: str) -> str:
         if any(said_yes is not None for said_yes in said):
             return "Yes" if next(s for s in said if s is not None) else "No"
     emphasis: list[str] = [a or b for a, b in _EMPHASIS.findall(text)]
-    sentences = [s for s in split_sentences(text) if not is_chatter(s) or after_hedge(s) != s]
+    sentences = split_sentences(text)
+    if len(sentences) == 1 and is_chatter(text) and _MEANING_QUESTION.search(question):
+        return text.strip(" .!")  # "Thank you" may be what a word means
+    sentences = [s for s in sentences if not is_chatter(s) or after_hedge(s) != s]
     kept: list[str] = []
     for sentence in sentences:
         answering = after_hedge(sentence)
@@ -214,9 +225,11 @@ def _part(question: str, sentence: str) -> str:
     if who := named_role(question, text) or other_of_two(question, text):
         return who
     text = _POLITE.sub("", text)
+    if (topic := _TOPIC.match(text)) and topic["topic"] in question:
+        text = text[topic.end() :]  # "대한민국의 수도는 서울"
     if _WHO.search(question):
         if cleft := _CLEFT.match(text):
-            text = cleft["it"] or cleft["who"]
+            text = cleft["it"] or cleft["ce"] or cleft["who"]
         text = _SURNAME_FIRST.sub(r"\g<before>\g<first> \g<surname>", text)
     if not re.search(r"\d(?:\.\.\.|…)$", text):  # "0.333..." goes on
         text = re.sub(r"(?<!\b[A-Z])[.!]+$", "", text)
@@ -230,13 +243,15 @@ def _part(question: str, sentence: str) -> str:
     if adjunct and (adjunct["frame"] or not new_words(adjunct["adjunct"], asked)):
         text = text[adjunct.end() :]
     if period := _PERIOD_QUESTION.search(question):
-        named = re.findall(rf"\S+ {period[1]}", text, re.I)
+        named = re.findall(rf"\S+ {period[1]}{_ERA}", text, re.I)
         if len(named) == 1:
             return str(named[0])
     if (solved := solutions(text)) is not None:
         return solved
     if _NUMBER_QUESTION.search(question) and (found := final_value(text)):
         return found
+    if (colon := _NAMED.fullmatch(text)) and new_words(colon["name"], asked):
+        return colon["name"]
     if (doer := _DOER.match(text)) and _is_doer(doer, asked):
         return doer["who"]  # "Fleming discovered it by chance"
     if final := _FINAL_NAME.search(text):
@@ -262,8 +277,10 @@ def _part(question: str, sentence: str) -> str:
             is_repeated and points_back(left) and _is_phrase(right) and new_words(left, asked)
         ):
             return value(_trim(balanced(right), asked))
-        if is_repeated:
+        if is_repeated and not (parse_quantity(right) and parse_quantity(left) is None):
             return value(_trim(left, asked))
+        if is_repeated:
+            return value(right)  # "the chance is one in six", of a six
     if len(words(text)) > _MAX_ECHO:
         text = _trim(text, asked)
     if len(words(text)) <= _MAX_ECHO and not _WHEN & asked:

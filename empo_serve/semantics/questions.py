@@ -7,19 +7,35 @@ from functools import lru_cache
 
 from empo_serve.semantics.normalize import without_accents
 
-_LABEL = re.compile(r"(?:(?<=\s)|^)(\(?)([A-Ja-j]|[1-9])([).:])\s+")
+_LABEL = re.compile(r"(?:(?<=\s)|^)([(\[]?)([A-Ja-j]|[1-9])([).:\]])\s+")
+_ROMAN_LABEL = re.compile(r"(?:(?<=\s)|^)\((i{1,3}|iv|vi{0,3})\)\s+")
+_ROMAN = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii")
+# "Select all vowels", "which two are even"
+_SEVERAL = re.compile(
+    r"\b(?:select|choose|pick|mark|tick|check|name|list|circle) (?:all|every|each|both)\b"
+    r"|\b(?:select|choose|pick|mark|which) (?:the )?(?:two|three|ones)\b|\ball that apply\b"
+    r"|\bmore than one\b",
+    re.I,
+)
 _ASKED = re.compile(r"\?\s*\Z")
 _BARE_LABEL = re.compile(r"(?:(?<=\s)|^)([A-J])\s+(?=\w)")
 _AUXILIARY = re.compile(
-    r"(?:is|are|was|were|am|do|does|did|can|could|will|would|shall|should|has|have|had|may|might"
-    r"|must)$"
+    r"(?:is|are|was|were|am|do|does|did|ca|can|could|wo|will|would|shall|should|has|have|had|may"
+    r"|might|must)$"
 )
+_NOT = re.compile(r"(?<=[a-z])n['’]t$")
 _YES_NO_HINT = re.compile(
     r"\b(yes or no|yes/no|true or false|true/false|is it true|is it correct)\b", re.I
 )
+# "Can you name a mammal that flies?"
+_REQUEST = re.compile(
+    r"^(?:can|could|will|would) you (?:\w+ )?(?:please|tell|give|name|explain|list|help|show|say"
+    r"|describe|write|translate|provide|spell|find|think|suggest|recommend|compute|calculate|solve"
+    r"|convert|summari[sz]e|define|guess|work|remind|answer|determine|identify)\b"
+)
 # "In Python, are strings mutable?"
 _ADJUNCT = re.compile(
-    r"^(?!.*\b(?:who|what|which|whose|where|why|how)\b)[^,?]{1,120},\s+"
+    r"^(?!.*\b(?:who|what|which|whose|where|why|how)\b)[^,?:]{1,120}[,:]\s+"
     r"(?=(?:is|are|was|were|do|does|did|can|could|will|would|should|has|have|had|may|must)\b)",
     re.I | re.S,
 )
@@ -53,7 +69,8 @@ _ORDERED = re.compile(
     r"|in (?:the|an|what|which|their|its|correct) order"
     r"|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
     r"|reverse) order|order of|in the order|ordered|sort(ed)?|rank(ed)?|sequence"
-    r"|from (?:the )?\w+ to (?:the )?\w+"
+    r"|from (?:the )?(?!\d)\w+(?: \w+){0,4} (?:to (?:the )?\w+|(?:in|out|up|down|on)wards?"
+    r")|from the \w+side (?:in|out)"
     r"|alphabetically|chronologically|(?:starting|beginning) (?:at|with|from)|coordinates?"
     r"|ordered (pair|triple)|the point|vector)\b",
     re.I,
@@ -95,7 +112,7 @@ def options(question: str) -> dict[str, str]:
     marks = list(_LABEL.finditer(question))
     best: list[re.Match[str]] = []
     for start, first in enumerate(marks):
-        if first[2] not in "Aa1":
+        if first[2] not in "Aa1" and not first[1]:
             continue
         if first[2] == "1" and first[3] != ")" and not _ASKED.search(question, 0, first.start()):
             continue
@@ -106,7 +123,7 @@ def options(question: str) -> dict[str, str]:
         if len(run) > len(best):
             best = run
     if len(best) < 2:
-        return _bare_options(question)
+        return _roman_options(question) or _bare_options(question)
     found: dict[str, str] = {}
     for i, mark in enumerate(best):
         end = best[i + 1].start() if i + 1 < len(best) else len(question)
@@ -115,6 +132,22 @@ def options(question: str) -> dict[str, str]:
             text = re.split(r"(?<=[.?!])\s", text)[0]
         found[mark[2].upper()] = re.sub(r"[\s,;.?!]*(\b(or|and)\b)?[\s,;.?!]*$", "", text).strip()
     return found
+
+
+def _roman_options(question: str) -> dict[str, str]:
+    """ "... noble gas? (i) chlorine (ii) neon (iii) sodium" """
+    marks = list(_ROMAN_LABEL.finditer(question))
+    if len(marks) < 2 or tuple(mark[1] for mark in marks) != _ROMAN[: len(marks)]:
+        return {}
+    ends = [mark.start() for mark in marks[1:]] + [len(question)]
+    texts = (question[x.end() : end].strip(" ,;.?!\n") for x, end in zip(marks, ends, strict=True))
+    return dict(zip(_ROMAN, texts, strict=False))
+
+
+@lru_cache(maxsize=256)
+def wants_several_options(question: str) -> bool:
+    """May more than one of the options be right?"""
+    return bool(_SEVERAL.search(question))
 
 
 def _bare_options(question: str) -> dict[str, str]:
@@ -138,13 +171,15 @@ def is_yes_no(question: str) -> bool:
         return True
     if _GERMAN_WAS.search(question):
         return False
-    asked = [part for part in re.split(r"(?<=[.!?])\s+|\n", question) if part.endswith("?")]
+    parts = re.split(r"(?<=[.!?])\s+|(?<=[.!?][\"”’'])\s+|\n", question)
+    asked = [part for part in parts if part.endswith("?")]
     asked_words = _WORD.findall(_ADJUNCT.sub("", asked[-1] if asked else question)[:400].lower())
+    asked_words[:1] = [_NOT.sub("", word) for word in asked_words[:1]]  # "Isn't it ...?"
     if _FOREIGN_YES_NO.search(question[-_MAX_QUESTION:].strip()):
         return True
     if not asked_words or not _AUXILIARY.match(asked_words[0]) or "or" in asked_words:
         return False
-    return not (asked_words[0] in ("can", "could", "will", "would") and asked_words[1:2] == ["you"])
+    return not _REQUEST.match(" ".join(asked_words[:5]))
 
 
 @lru_cache(maxsize=256)

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from empo_serve.semantics.dates import (
     parse_date,
     parse_decade,
+    parse_nth_day,
     parse_period,
     parse_span,
     parse_time,
@@ -49,6 +50,9 @@ _NONE = re.compile(
 _BETWEEN_DOLLARS = re.compile(r"\$([^$]+)\$")
 _RATIO_QUESTION = re.compile(r"\b(?:ratio|odds|proportion|(?P<score>score|result|outcome))\b", re.I)
 _RATIO = re.compile(r"\W*(\d{1,6})\s*(?:to|:|-|–|/|\\colon)\s*(\d{1,6})\W*", re.I)
+_GIVES = re.compile(r"=|→|\b(?:gives|makes|is|so|leaves|means|equals)\b")
+_QUOTED_LIST = re.compile(r"[\[({]\s*[\"'][^\"']*[\"']\s*[,\])}]")  # "['a', 'b']"
+_RADIANS = re.compile(r"(?<=[\dπi}]) ?\\?,? ?(?:rad|radians?|\\text\{ ?rad(?:ians?)?\})$")
 _HOW_LONG = re.compile(r"\bhow (?:long|many years|many hours)\b", re.I)
 _CLOCK_TIME = re.compile(r"^(\d{1,2}):(\d\d)$")
 _GLOSS = re.compile(r"\w \(([a-z]{3,}(?: [a-z]{3,})?)\)")
@@ -113,7 +117,13 @@ class Reading:
 
     @cached_property
     def time(self) -> int | None:
-        return parse_time(self.text)
+        whole = parse_time(self.text)
+        # "13:00 + 7 h = 20:00, minus 5 h gives 15:00"
+        return parse_time(_GIVES.split(self.text)[-1]) if whole is None else whole
+
+    @cached_property
+    def nth_day(self) -> tuple[str, str, int] | None:
+        return parse_nth_day(self.text)
 
     @cached_property
     def decade(self) -> tuple[int | None, int] | None:
@@ -161,8 +171,8 @@ class Reading:
 
     @cached_property
     def is_name(self) -> bool:
-        name = normalize(self.name)
-        return bool(name) and name in (normalize(self.text), bare_name(self.question, self.text))
+        name, text = normalize(self.name), re.sub(r"['’]s?$", "", self.text)
+        return bool(name) and name in (normalize(text), bare_name(self.question, text))
 
     @cached_property
     def items(self) -> tuple[str, ...]:
@@ -181,11 +191,11 @@ class Reading:
 
     @cached_property
     def is_math(self) -> bool:
-        return looks_like_math(self.text)
+        return looks_like_math(self.text) and not _QUOTED_LIST.match(self.text)
 
     @cached_property
     def formula(self) -> Formula:
-        return read_formula(self.text)
+        return read_formula(_RADIANS.sub("", self.text))
 
     @cached_property
     def formulas(self) -> tuple[Formula, ...]:

@@ -20,7 +20,12 @@ from empo_serve.semantics.aliases import (
 from empo_serve.semantics.base import Verdict
 from empo_serve.semantics.clock_words import load_clock_words
 from empo_serve.semantics.conflicts import same_change
-from empo_serve.semantics.dates import part_of_period, same_date, same_decade
+from empo_serve.semantics.dates import (
+    part_of_period,
+    same_date,
+    same_decade,
+    same_short_year,
+)
 from empo_serve.semantics.equations import as_interval
 from empo_serve.semantics.formulas import same_equation, same_value, same_values
 from empo_serve.semantics.kinds import load_kinds
@@ -45,11 +50,14 @@ from empo_serve.semantics.questions import (
 )
 from empo_serve.semantics.reading import SHORT, Reading, read
 from empo_serve.semantics.slots import fills_slot
-from empo_serve.semantics.spellings import same_spelling
+from empo_serve.semantics.spellings import is_misspelt, same_spelling
 from empo_serve.semantics.synonyms import load_synonyms
 
+_YEAR_QUESTION = re.compile(r"\b(?:which|what) year\b", re.I)
+_YEAR = re.compile(r"(?:in )?(\d{4})")
 _NOBODY = re.compile(
-    r"(?:according to [^,]*, |there (?:was|is|were|are) )?(?:nobody|no[ -]one|none of them|none"
+    r"(?:according to [^,]*, |there (?:was|is|were|are) )?"
+    r"(?:there (?:is|are)n['’]t any|nobody|no[ -]one|none of them|none"
     r"|not (?:a single (?:one|person|soul)|one person|anyone)"
     r"|no \w+(?=$| (?:was|were|is|are|did|has|have|had)\b))\b(?!.*\b(?:but|except|other)\b)",
     re.I,
@@ -100,9 +108,13 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(True, "exact")
     if is_one_word(a.key, b.key) or same_spelling(a.key, b.key):
         return Verdict(True, "spelling")
+    # Names are spelt as they are: Friedman is no freedman.
+    if (a.text[0].islower() or b.text[0].islower()) and is_misspelt(a.key, b.key):
+        return Verdict(True, "spelling")
     offered = options(a.question)
-    if a.text in offered and b.text in offered:
-        return Verdict(False, "option")
+    chosen = [{label for label in x.text.split(", ")} for x in (a, b)]
+    if offered and all(labels <= offered.keys() for labels in chosen):
+        return Verdict(chosen[0] == chosen[1], "option")
     if _NOBODY.match(a.text) and _NOBODY.match(b.text) and not is_open(a.question):
         return Verdict(True, "nobody")
     if {a.text, b.text} == {"Yes", "No"}:
@@ -110,8 +122,14 @@ def compare(a: Reading, b: Reading) -> Verdict:
     if asks_when(a.question):
         if a.date is not None and b.date is not None:
             return Verdict(same_date(a.date, b.date), "date_time")
+        if (is_same_year := _same_asked_year(a, b)) is not None:
+            return Verdict(is_same_year, "date_time")
         if a.time is not None and b.time is not None:
             return Verdict(a.time == b.time, "date_time")
+        if a.nth_day is not None and b.nth_day is not None:
+            return Verdict(a.nth_day == b.nth_day, "date_time")
+        if (is_same_year := same_short_year(a.text, b.text)) is not None:
+            return Verdict(is_same_year, "date_time")
         is_same_part = part_of_period(a.text) == part_of_period(b.text)
         if a.decade is not None and b.decade is not None:
             return Verdict(is_same_part and same_decade(a.decade, b.decade), "date_time")
@@ -153,6 +171,8 @@ def compare(a: Reading, b: Reading) -> Verdict:
         return Verdict(True, "name") if is_same else Verdict(None, "undecided")
     if same_name(a.question, a.text, b.text):
         return Verdict(True, "name")
+    if not is_open(a.question) and _adds_item(a.key, b.key):
+        return Verdict(False, "list")
     if (
         a.content
         and a.content == b.content
@@ -168,12 +188,28 @@ def compare(a: Reading, b: Reading) -> Verdict:
     return Verdict(None, "undecided")
 
 
+def _adds_item(a: str, b: str) -> bool:
+    """ "salt" against "salt and pepper" """
+    short, long = sorted((a, b), key=len)
+    return long.startswith(f"{short} and ") or long.endswith(f" and {short}")
+
+
 def _turned_around(a: Reading, b: Reading) -> bool:
     """Do they name what the question has, besides their items, in another order? "The cup cools
     down and warms the hand" is no list of what happens."""
     items = {fold_word(w) for item in (*a.items, *b.items) for w in words(item)}
     one, other = (tuple(w for w in x.echo if w not in items) for x in (a, b))
     return one != other and sorted(one) == sorted(other)
+
+
+def _same_asked_year(a: Reading, b: Reading) -> bool | None:
+    """Where a year is asked for: the one of a date ("26 December 1991") and a bare one."""
+    if not _YEAR_QUESTION.search(a.question) or (a.date is None) == (b.date is None):
+        return None
+    dated, bare = (a, b) if a.date else (b, a)
+    year = dated.date[0] if dated.date else None
+    said = _YEAR.fullmatch(bare.text)
+    return None if year is None or said is None else year == int(said[1])
 
 
 def _same_only_name(a: Reading, b: Reading) -> bool:

@@ -56,8 +56,8 @@ def split_sentences(text: str) -> list[str]:
 def is_unfinished(text: str) -> bool:
     """Does the text break off in the middle of a sentence?"""
     text = text.rstrip()
-    if re.search(r"\b\w(?:,| and| or) \w$", text):
-        return False  # letters: "o, e and a"
+    if re.search(r"\b\w(?:,| and| or) \w$|\b[A-Z]{2}$", text):
+        return False  # letters: "o, e and a", "OH, OK and OR"
     if _COMPLETE.search(text) or _NAME.search(text):
         return False  # inches, and "a third of it"
     return " " in text and bool(_DANGLING.search(text))

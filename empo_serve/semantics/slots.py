@@ -14,7 +14,7 @@ from empo_serve.semantics.questions import fold_word, question_words, words
 # What these do to the word that follows is not in the word.
 _RELATION = re.compile(
     r"\b(?:not|never|no|nor|neither|none|without|than|except|unlike|near|before|after|beyond|above"
-    r"|below|under|over|between|until|opposite|against|instead|rather|but|or|and|if|half|part|most"
+    r"|below|under|over|behind|beside|between|until|opposite|against|instead|rather|but|or|and|if|half|part|most"
     r"|some|almost|nicht|kein\w*|ohne|außer|aber|oder|und|vor|nach|pas|sans|sauf|mais|ou|et|avant"
     r"|après|sin|salvo|pero|antes|después|y|o|non|senza|tranne|ma|prima|dopo|não|sem|exceto|mas"
     r"|depois|e)\b|n['’]t\b",
@@ -26,6 +26,12 @@ _FUNCTION_WORDS = frozenset(
     for w in words(
         "the a an is are was were be been being it its this that these those there they them he she"
         " his her their of in on at to for by from with as so do does did has have had i you we one"
+        " get gets got see come comes say says can may must"
+        " het een van de meestal met op te dat die aan er wordt heet is zijn"
+        " är en ett den det som på av till för kallas"
+        " to jest są się w na z ze do od przez to"
+        " adalah yang dengan ini itu dari oleh untuk orang"
+        " это є це в на і и на у из від по"
         " called named known usually also just only simply mainly typically normally would will"
         " der die das den dem des ein eine einen einem er sie es ist sind war am im an in zu von"
         " vom mit heißt wird hat auf stammt kommt liegt"
@@ -34,6 +40,12 @@ _FUNCTION_WORDS = frozenset(
         " nel della dello degli è sono si o os as um uma é são no na do dos das em"
     )
 )
+# What follows says more of it, and is no part of the answer.
+_BESIDES = re.compile(
+    r"\s*[:(]\s?|;\s|\s[—–-]\s|,\s+(?:and (?:yes|no|those|that|this|it|they|he|she)|which|who|where"
+    r"|when|whose|named|known|called|because|since|as|though|a|an|the|in|at|from|à|en|in|aus|de)\b"
+)
+_MAKER = re.compile(r"\b(?:man|woman|person|people|team|company) behind\b")
 _MIN_SENTENCE = 4  # words; in less, another word is part of the thing: "blue whale" is no "whale"
 _MAX_SLOT = 3
 
@@ -45,6 +57,10 @@ def fills_slot(question: str, a: str, b: str) -> bool:
     does.
     """
     short, long = sorted((a, b), key=lambda text: (len(words(text)), text))
+    long = _MAKER.sub(" ", long)
+    main = _BESIDES.split(long)[0]
+    if main != long and set(_content(question, short)) <= set(_content(question, main)):
+        long = main
     num_words = len(words(long))
     if len(words(short)) > _MAX_SLOT or num_words > 20:
         return False

@@ -10,7 +10,8 @@ import re
 from functools import lru_cache
 
 _OPENING = re.compile(
-    r"^(?:sure(?: thing)?|certainly|of course|absolutely|definitely|okay|ok|alright|well|h+m+|ah|oh"
+    r"^(?!(?-i:O[HK],? (?:and )?[A-Z]{2}\b))"
+    r"(?:sure(?: thing)?|certainly|of course|absolutely|definitely|okay|ok|alright|well|h+m+|ah|oh"
     r"|(?:great|good) question|no problem|bien s[uû]r|bien entendu|naturellement|volontiers"
     r"|claro(?: que s[ií])?|por supuesto|desde luego|natürlich|gerne?|klar|selbstverständlich"
     r"|cert(?:o|amente)|naturalmente|com certeza|natuurlijk|zeker|конечно|разумеется|もちろん|当然)"
@@ -37,6 +38,7 @@ _CHATTER = re.compile(
     r"|me) (count|see|think"
     r"|compute|work|start|solve|break|calculate|set|correct|answer)"
     r"|here('s| is) (the|my|a|your) (answer|solution)"
+    r"|(?:forgive|pardon|excuse) (?:me|my)\b"
     r"|(sorry|apologies|i apologi[sz]e|perd[oó]n|disculpa|lo siento|désolée?|pardon"
     r"|entschuldigung|tut mir leid|scusa|mi dispiace|desculpe|извините|простите|すみません|抱歉)"
     r"|as an? (ai|language model)\b)",
@@ -55,7 +57,7 @@ _REFUSAL = re.compile(
     rf"(?:no,? i ?(?:can ?not|can['’]t|won['’]t) (?:answer|help|assist|say|tell|comment|discuss)\b"
     rf"|i ?{_CANNOT}\b|no (?:idea|clue|comment|answer)\b|(?:not sure|not certain|unsure)\b"
     r"|(?:can['’]t|cannot) (?:say|tell|help)\b|(?:beats me|who knows|pass|error|none given)[.!]?$"
-    r"|\W*(?:unknown|n/?a|nobody knows|not (?:known|available|applicable|clear|provided)"
+    r"|\W*(?:unknown|n/a|(?-i:NA|na)|nobody knows|not (?:known|available|applicable|clear|provided)"
     r"|no (?:answer|data|response))\W*$"
     r"|(?:it|that|this)(?: is|['’]s) (?:not (?:possible|clear|known)|impossible|unclear|unknown"
     r"|beyond my|outside (?:of )?my)"
@@ -116,6 +118,7 @@ _MISTAKEN = re.compile(
     re.I,
 )
 # "It depends on the size, but about ten minutes"
+_DOUBT = re.compile(r",? (?:al)?though not (?:\w+ )?(?:certain|sure|positive),?(?= )", re.I)
 _DEPENDS = re.compile(r"^(?:it|that|this) (?:depends|varies)\b[^.]*?[,;] but\s+", re.I)
 _CONTRAST = re.compile(
     r"[,;:]?\s+(?:but|yet|however|though|still|nevertheless|pero|aber|mais|mas|ma|maar|но)\b,?\s+"
@@ -133,7 +136,10 @@ _FIRST_PERSON = re.compile(
 _TO_COLON = re.compile(r"^(?P<before>[^:.]{2,60}):\s+(?=\S)")
 _ANNOUNCED = re.compile(r"\b(?:doubt|answer|guess|here (?:it )?is|respuesta|réponse)\b", re.I)
 _ASIDE = (
-    r"(?:I(?:['’](?:m|d|ve)|\s\w+)|(?:if|unless) (?:I|my|memory)|as far as I"
+    r"(?:I(?:['’](?:m|d|ve)|\s(?:think|believe|guess|suppose|know|reckon|recall|remember|assume"
+    r"|imagine|say|mean|hope|fear|bet|must|would|should|could|might|may|can|cannot|do|am|was|have"
+    r"|had|hear|heard|read|learned|checked|double-checked|understand|take))"
+    r"|(?:if|unless) (?:I|my|memory)|as far as I"
     r"|to (?:the best of )?my|in my|at least|but I|but don['’]t|don['’]t quote|no doubt"
     r"|without (?:a |any )?doubt|of course|obviously|naturally|as you know|actually|by the way"
     r"|sorry|probably|creo|si no|je crois"
@@ -175,6 +181,7 @@ def after_hedge(sentence: str) -> str:
 
 
 def _step(sentence: str) -> str:
+    sentence = _DOUBT.sub("", sentence)
     is_personal = is_refusal(sentence) or is_chatter(sentence) or bool(_THINKING.match(sentence))
     if aside := _MISTAKEN.match(sentence) or _DEPENDS.match(sentence):
         return sentence[aside.end() :].strip()

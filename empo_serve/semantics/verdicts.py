@@ -20,11 +20,16 @@ _VERDICT = re.compile(
     r"|(?:is|are) (?:indeed |also )?one))\W*$",
     re.I,
 )
-_MAY_ASKED = re.compile(r"(?:.*[.!?]\s+|\s*)(?:can|could|may|might|am|is|are)\b", re.I | re.S)
+_MAY_ASKED = re.compile(
+    r"(?:.*[.!?]\s+|\s*)(?:can|could|may|might|am|is|are|does|do)\b", re.I | re.S
+)
 # "You are allowed in", "..., so go ahead", "..., so keep away from it"
 _MAY = re.compile(
     r"\b(?:is|are|am|['’]re) (?P<no>not |n['’]t )?(?:allowed|permitted|welcome|exempt)\b"
     r"|\bso (?:please )?(?:go ahead|feel free|by all means)\b"
+    r"|^(?:the |an? |it|this|that|they)[^,.]{0,60}\b(?P<barred>(?:rules?|ruled) (?:that|this|it)"
+    r" out|(?:forbids?|prohibits?|bans?|bars?|excludes?|prevents?) (?:that|this|it|them)\b)"
+    r"|^(?P<away>keep (?:it|them|this|that) (?:well |far )?away\b|avoid (?:it|that|this|them)\b)"
     r"|\bso (?:please )?(?P<never>keep (?:it|them) away|stay away|avoid|better not|leave it"
     r"|don['’]t)\b",
     re.I,
@@ -42,5 +47,5 @@ def verdict(question: str, text: str) -> bool | None:
     if said := _VERDICT.search(text):
         return not said["no"]
     if _MAY_ASKED.match(question) and (may := _MAY.search(text)):
-        return not (may["no"] or may["never"])
+        return not (may["no"] or may["never"] or may["barred"] or may["away"])
     return None

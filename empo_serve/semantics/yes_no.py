@@ -23,14 +23,31 @@ _NO = (
     "|아니[요오]|아뇨|不是?的?|不对|否|没有|いいえ|いや|違います|違う"
 )
 _LEADING = re.compile(
-    rf"^\W*(?:(?:in general|generally|basically|technically|strictly speaking),? )?"
+    rf"^\W*(?:(?:in general|generally|basically|technically|strictly speaking|in short|in a word"
+    r"|overall|all in all|on balance|(?:that|having) (?:being )?said|(?:the )?short answer(?: is)?"
+    r"|to be clear|as expected|sadly|unfortunately|luckily),?:? )?"
     rf"(?:(?:absolutely|definitely|certainly|of course)\s+(?P<not>not)\b|(?P<no>{_NO})"
     rf"|(?P<yes>{_YES}))"
     r"(?=$|[\s,.;:!)*。，、！])"
     r"|^\W*(?P<agreed>sure|naturally|of course|by all means)(?=,\s)",
     re.I,
 )
+# "Contrary to popular belief, no."
+_TRAILING = re.compile(
+    r"^(?:contrary to|despite|in spite of|surprisingly|perhaps surprisingly|as (?:it|things) \w+"
+    r"|[^,.;]{3,80}(?=, so )|strictly|legally|by law|under|according to|from|since|as of|with|in)\b"
+    r"[^,.;]*,\s+(?:so )?"
+    rf"(?:(?P<no>{_NO})|(?P<yes>{_YES}))\W*$",
+    re.I,
+)
 _INDEED = re.compile(r"\b(?:is|are|was|were|do|does|did|has|have|can) indeed\b", re.I)
+# "Isn't Toronto the largest?" asks what "Is Toronto the largest?" asks.
+_NEGATIVE_AUXILIARY = re.compile(
+    r"^(\s*(?:[^,?.]{1,80},\s+)?)(is|are|was|were|do|does|did|has|have|had|can|could|would|should"
+    r"|wo|ca)n['’]t\b",
+    re.I,
+)
+_FULL_AUXILIARY = {"wo": "will", "ca": "can"}
 _LETTER = re.compile(r"\W*([TFYNtfyn])\W*")
 # Negation in the languages whose questions `is_yes_no` knows.
 _FOREIGN_NO = re.compile(
@@ -58,19 +75,24 @@ _NOT_FALSE = re.compile(
     re.I,
 )
 _ADVERBIAL = re.compile(r"^\W*\w+ly(?: speaking)?,\s+", re.I)
+_QUESTION_END = re.compile(r"(?<=[.!?:\"”])\s+(?=[A-Z¿])")
+_PLACE_OF_COMPARISON = re.compile(r"\s(?:on|in|at|by|for|during|from|with)\s")  # "on average"
 _OF_THE_TWO = re.compile(r"\bof the two\b", re.I)
 _COMPARATIVE_NOUN = re.compile(r"\bthe (\w+er|(?:more|less) \w+) \w+\b", re.I)
 _THAT_ONE = re.compile(r"(?<=\w )(?:that|this|those|these) [a-z]+$", re.I)  # "win that match"
 _NO_LONGER = re.compile(r"\bno longer\b", re.I)
 _NOT_THIS = re.compile(r",\s+(?:and |but )?not (?:an? |the )?([\w.]*\w)\W*$", re.I)
-_ANYBODY = re.compile(r"\bany(?:one|body)\b", re.I)
+_ANYBODY = re.compile(r"\bany(?:one|body| of)\b", re.I)
 _WHO_DID = re.compile(
-    r"(?:so far,? |to date,? |yet |up to now,? )?(?:(?P<nobody>nobody|no[ -]one|none)"
+    r"(?:so far,? |to date,? |yet |up to now,? )?"
+    r"(?:(?P<nobody>nobody|no[ -]one|none|not (?:a single|one))"
     r"|(?P<somebody>somebody|someone))\b(?!.*\b(?:but|except|other)\b)",
     re.I,
 )
 _TRUE = re.compile(
-    r"\b(?:that|this|it|the statement|the claim)(?:['’]s| is) (?:true|correct|right)\b", re.I
+    r"\b(?:that|this|it|the statement|the claim|saying (?:so|that|it))(?:['’]s| is)"
+    r" (?:perfectly |quite |absolutely |entirely )?(?:true|correct|right)\b",
+    re.I,
 )
 _NEGATION = re.compile(
     r"\b(?:neither\b.*\bnor|not|never|no|none|neither|nor|cannot|unable|nobody|nothing"
@@ -157,11 +179,17 @@ def polarity(question: str, answer: str) -> bool | None:
     with or without a negation. Not covered: other statements that only imply the answer.
     """
     text = answer.strip()[:2000]
+    question = _last_question(question)
+    question = _NEGATIVE_AUXILIARY.sub(
+        lambda asked: asked[1] + _FULL_AUXILIARY.get(asked[2].lower(), asked[2]), question
+    )
     if letter := _LETTER.fullmatch(text):
         return letter[1] in "TtYy"
     if leading := _LEADING.match(text):
         return bool(leading["yes"] or leading["agreed"])
     # "It is false" says no, but to "Is it false that ...?" it says yes.
+    if trailing := _TRAILING.match(text):
+        return bool(trailing["yes"])
     asks_falsity = bool(_FALSITY.search(question))
     if _NOT_FALSE.search(text) or _TRUE.search(text):
         return not asks_falsity
@@ -237,6 +265,12 @@ def polarity(question: str, answer: str) -> bool | None:
     return says_yes if goal and is_all_known and len(said) <= _MAX_CLAUSE else None
 
 
+def _last_question(question: str) -> str:
+    """Of a text with a question behind it, the question."""
+    asked = [part for part in _QUESTION_END.split(question[-8000:].strip()) if part.endswith("?")]
+    return asked[-1] if asked else question
+
+
 def _unprefixed(question: str, found: re.Match[str]) -> str:
     """ "immutable" is "not mutable" where that is asked."""
     return f"not {found[1]}" if fold(found[1]) in question_words(question) else found[0]
@@ -250,6 +284,7 @@ def _main_clause(question: str) -> str:
 def _compared(question: str) -> set[str]:
     """What the question compares its subject with."""
     subject, _, compared = _main_clause(question).lower().partition(" than ")
+    compared = _PLACE_OF_COMPARISON.split(compared)[0]
     return {fold(w) for w in words(compared)} - {fold(w) for w in words(subject)} - _STOP
 
 

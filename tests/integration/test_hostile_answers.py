@@ -37,6 +37,7 @@ HOSTILE = {
     "NUL": "4\x002",
     "lone surrogates": "\ud800\udfff 42 \ud83d",
     "10,000 commas": "," * 10_000,
+    "an open list of 20,000": "['a'," * 20_000,
     "10,000 items": "a, " * 10_000,
     "list of letters": "a-" * 900 + "a",
     "spaces": " " * 100_000 + "x",
