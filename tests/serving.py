@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,16 @@ class Served:
     def chat(self, text: str, headers: dict[str, str] | None = None, **fields: Any) -> Any:
         body = {"messages": [{"role": "user", "content": text}], **fields}
         return self.post("/v1/chat/completions", body, headers=headers)
+
+    def groups_of(self, questions: Sequence[str]) -> list[dict[str, Any]]:
+        """Ask up to a hundred questions, one by one, and wait until each has a group: the stored
+        groups, with their samples."""
+        for question in questions:
+            assert self.chat(question, max_tokens=4)[0] == 200
+        self.until(lambda: self.metric("empo_band_decisions_total") == len(questions))
+        _, page = self.get("/admin/v1/queries?limit=100", admin=True)
+        ids = [query["query_id"] for query in page["queries"]]
+        return [self.get(f"/admin/v1/queries/{query_id}", admin=True)[1] for query_id in ids]
 
     def metric(self, name: str) -> float:
         """The sum over all label values of a metric."""

@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from empo_serve.semantics.normalize import without_accents
+from empo_serve.semantics.sentences import split_sentences
 
 _LABEL = re.compile(r"(?:(?<=\s)|^)([(\[]?)([A-Ja-j]|[1-9])([).:\]])\s+")
 _ROMAN_LABEL = re.compile(r"(?:(?<=\s)|^)\((i{1,3}|iv|vi{0,3})\)\s+")
@@ -20,10 +21,15 @@ _SEVERAL = re.compile(
 _ASKED = re.compile(r"\?\s*\Z")
 _BARE_LABEL = re.compile(r"(?:(?<=\s)|^)([A-J])\s+(?=\w)")
 _AUXILIARY = re.compile(
-    r"(?:is|are|was|were|am|do|does|did|ca|can|could|wo|will|would|shall|should|has|have|had|may"
-    r"|might|must)$"
+    r"(?:is|are|was|were|am|do|does|did|can|could|will|would|shall|should|has|have|had|may|might"
+    r"|must)$"
 )
-_NOT = re.compile(r"(?<=[a-z])n['’]t$")
+_NEGATIVE_AUXILIARY = re.compile(
+    r"^(\s*(?:[^,?.]{1,80},\s+)?)(is|are|was|were|do|does|did|has|have|had|can|could|would|should"
+    r"|wo|ca)n['’]t\b",
+    re.I,
+)
+_FULL_AUXILIARY = {"wo": "will", "ca": "can"}
 _YES_NO_HINT = re.compile(
     r"\b(yes or no|yes/no|true or false|true/false|is it true|is it correct)\b", re.I
 )
@@ -69,8 +75,8 @@ _ORDERED = re.compile(
     r"|in (?:the|an|what|which|their|its|correct) order"
     r"|(alphabetical|chronological|ascending|descending|increasing|decreasing|numerical"
     r"|reverse) order|order of|in the order|ordered|sort(ed)?|rank(ed)?|sequence"
-    r"|from (?:the )?(?!\d)\w+(?: \w+){0,4} (?:to (?:the )?\w+|(?:in|out|up|down|on)wards?"
-    r")|from the \w+side (?:in|out)"
+    r"|from (?:the )?(?!\d)\w+(?: \w+){0,4} (?:to (?:the )?\w+|(?:in|out|up|down|on)wards?)"
+    r"|from the (?:out|in)side (?:in|out)"
     r"|alphabetically|chronologically|(?:starting|beginning) (?:at|with|from)|coordinates?"
     r"|ordered (pair|triple)|the point|vector)\b",
     re.I,
@@ -163,6 +169,16 @@ def _bare_options(question: str) -> dict[str, str]:
 
 
 @lru_cache(maxsize=256)
+def asked_sentence(question: str) -> str:
+    """The question at the end of a text; "Isn't it ...?" as "Is it ...?", which asks the same."""
+    asked = [s for s in split_sentences(question[-_MAX_QUESTION:]) if s.endswith("?")]
+    return _NEGATIVE_AUXILIARY.sub(
+        lambda found: found[1] + _FULL_AUXILIARY.get(found[2].lower(), found[2]),
+        asked[-1] if asked else question,
+    )
+
+
+@lru_cache(maxsize=256)
 def is_yes_no(question: str) -> bool:
     """Does the question want yes or no (or true or false)?"""
     if options(question):
@@ -171,10 +187,7 @@ def is_yes_no(question: str) -> bool:
         return True
     if _GERMAN_WAS.search(question):
         return False
-    parts = re.split(r"(?<=[.!?])\s+|(?<=[.!?][\"”’'])\s+|\n", question)
-    asked = [part for part in parts if part.endswith("?")]
-    asked_words = _WORD.findall(_ADJUNCT.sub("", asked[-1] if asked else question)[:400].lower())
-    asked_words[:1] = [_NOT.sub("", word) for word in asked_words[:1]]  # "Isn't it ...?"
+    asked_words = _WORD.findall(_ADJUNCT.sub("", asked_sentence(question))[:400].lower())
     if _FOREIGN_YES_NO.search(question[-_MAX_QUESTION:].strip()):
         return True
     if not asked_words or not _AUXILIARY.match(asked_words[0]) or "or" in asked_words:

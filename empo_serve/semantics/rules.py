@@ -112,7 +112,7 @@ def compare(a: Reading, b: Reading) -> Verdict:
     if (a.text[0].islower() or b.text[0].islower()) and is_misspelt(a.key, b.key):
         return Verdict(True, "spelling")
     offered = options(a.question)
-    chosen = [{label for label in x.text.split(", ")} for x in (a, b)]
+    chosen = [set(x.text.split(", ")) for x in (a, b)]
     if offered and all(labels <= offered.keys() for labels in chosen):
         return Verdict(chosen[0] == chosen[1], "option")
     if _NOBODY.match(a.text) and _NOBODY.match(b.text) and not is_open(a.question):

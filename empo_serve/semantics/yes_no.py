@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 from empo_serve.semantics.kinds import says_kind
 from empo_serve.semantics.opposites import marks, stem
+from empo_serve.semantics.questions import asked_sentence, question_words, words
 from empo_serve.semantics.questions import fold_word as fold
-from empo_serve.semantics.questions import question_words, words
 from empo_serve.semantics.verdicts import verdict
 
 _YES = (
@@ -41,13 +41,6 @@ _TRAILING = re.compile(
     re.I,
 )
 _INDEED = re.compile(r"\b(?:is|are|was|were|do|does|did|has|have|can) indeed\b", re.I)
-# "Isn't Toronto the largest?" asks what "Is Toronto the largest?" asks.
-_NEGATIVE_AUXILIARY = re.compile(
-    r"^(\s*(?:[^,?.]{1,80},\s+)?)(is|are|was|were|do|does|did|has|have|had|can|could|would|should"
-    r"|wo|ca)n['’]t\b",
-    re.I,
-)
-_FULL_AUXILIARY = {"wo": "will", "ca": "can"}
 _LETTER = re.compile(r"\W*([TFYNtfyn])\W*")
 # Negation in the languages whose questions `is_yes_no` knows.
 _FOREIGN_NO = re.compile(
@@ -75,7 +68,6 @@ _NOT_FALSE = re.compile(
     re.I,
 )
 _ADVERBIAL = re.compile(r"^\W*\w+ly(?: speaking)?,\s+", re.I)
-_QUESTION_END = re.compile(r"(?<=[.!?:\"”])\s+(?=[A-Z¿])")
 _PLACE_OF_COMPARISON = re.compile(r"\s(?:on|in|at|by|for|during|from|with)\s")  # "on average"
 _OF_THE_TWO = re.compile(r"\bof the two\b", re.I)
 _COMPARATIVE_NOUN = re.compile(r"\bthe (\w+er|(?:more|less) \w+) \w+\b", re.I)
@@ -179,10 +171,7 @@ def polarity(question: str, answer: str) -> bool | None:
     with or without a negation. Not covered: other statements that only imply the answer.
     """
     text = answer.strip()[:2000]
-    question = _last_question(question)
-    question = _NEGATIVE_AUXILIARY.sub(
-        lambda asked: asked[1] + _FULL_AUXILIARY.get(asked[2].lower(), asked[2]), question
-    )
+    question = asked_sentence(question)
     if letter := _LETTER.fullmatch(text):
         return letter[1] in "TtYy"
     if leading := _LEADING.match(text):
@@ -263,12 +252,6 @@ def polarity(question: str, answer: str) -> bool | None:
         # "Bern is the capital of Switzerland" says nothing about Austria.
         return says_yes if goal or is_all_known else None
     return says_yes if goal and is_all_known and len(said) <= _MAX_CLAUSE else None
-
-
-def _last_question(question: str) -> str:
-    """Of a text with a question behind it, the question."""
-    asked = [part for part in _QUESTION_END.split(question[-8000:].strip()) if part.endswith("?")]
-    return asked[-1] if asked else question
 
 
 def _unprefixed(question: str, found: re.Match[str]) -> str:

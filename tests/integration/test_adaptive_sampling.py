@@ -25,14 +25,7 @@ def sampled(data_dir: Path, *settings: str) -> tuple[list[dict[str, Any]], float
         *settings,
     ).wait_ready()
     try:
-        for question in QUESTIONS:
-            assert server.chat(question, max_tokens=4)[0] == 200
-        server.until(lambda: server.metric("empo_band_decisions_total") == len(QUESTIONS))
-        _, page = server.get("/admin/v1/queries?limit=100", admin=True)
-        rows = [
-            server.get(f"/admin/v1/queries/{query['query_id']}", admin=True)[1]
-            for query in page["queries"]
-        ]
+        rows = server.groups_of(QUESTIONS)
         return rows, server.metric("empo_samples_saved_total")
     finally:
         assert server.stop() == 0, server.log.read_text()

@@ -108,14 +108,7 @@ def sampled(data_dir: Path, *settings: str) -> tuple[list[dict[str, Any]], float
         *("sampling.early_stop=false", *settings),
     ).wait_ready()
     try:
-        for question in QUESTIONS:
-            assert server.chat(question, max_tokens=4)[0] == 200
-        server.until(lambda: server.metric("empo_band_decisions_total") == len(QUESTIONS))
-        _, page = server.get("/admin/v1/queries?limit=100", admin=True)
-        rows = [
-            server.get(f"/admin/v1/queries/{query['query_id']}", admin=True)[1]
-            for query in page["queries"]
-        ]
+        rows = server.groups_of(QUESTIONS)
         prompts = sum(len(row["prompt_token_ids"]) for row in rows)
         written = server.metric("empo_background_tokens_total") - prompts
         return rows, server.metric("empo_samples_repeated_total"), written

@@ -11,6 +11,8 @@ import pytest
 
 from empo_serve.config import SemanticsSection
 from empo_serve.semantics.extract import extract_answer
+from empo_serve.semantics.normalize import looks_like_math
+from empo_serve.semantics.questions import is_yes_no
 from empo_serve.semantics.rules import RulesEquivalence
 
 
@@ -466,9 +468,27 @@ def test_other_answers_are_not_the_same(
         ),
         ("Select all citrus fruits: A. lime B. banana C. plum", "A banana and a plum", "B, C"),
         ("Is it deeper than the Atlantic on average?", "On average it's the deeper one.", "Yes"),
+        ("Isn't Toronto the largest city in Canada?", "It is indeed.", "Yes"),
+        ("Isn't Madrid on the coast?", "It is not.", "No"),
+        ("Isn't Madrid on the coast?", "It is on the coast.", "Yes"),
+        ("Can you see the Wall from the Moon?", "You can indeed see it from there.", "Yes"),
+        ("Can you see the Wall from the Moon?", "Contrary to popular belief, no.", "No"),
     ],
 )
 def test_a_choice_is_made_by_label_place_text_value_or_elimination(
     question: str, answer: str, chosen: str
 ) -> None:
     assert extract_answer(question, answer) == chosen
+
+
+def test_a_request_is_no_question_for_yes_or_no() -> None:
+    assert is_yes_no("Can you see the Wall from the Moon?")
+    assert is_yes_no("Is St. Paul's older than St. Peter's?")
+    assert is_yes_no('It reads: "No pets." Are dogs allowed?')
+    assert not is_yes_no("Can you name a mammal that flies?")
+    assert not is_yes_no("Could you please tell me the capital of Peru?")
+
+
+def test_a_list_that_is_never_closed_is_looked_at_once() -> None:
+    """Once from each of its commas would take an hour."""
+    assert not looks_like_math("['a'," * 200_000)

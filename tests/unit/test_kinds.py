@@ -34,6 +34,12 @@ def test_another_kind_says_no_unless_one_is_a_kind_of_the_other(
     assert says_kind(question, answer) is says
 
 
+def test_a_question_of_many_words_asks_for_no_kind() -> None:
+    """The pattern of such a question looks on from each of its words."""
+    assert says_kind("Is a " + "very " * 20 + "big bat a bird?", "It is a mammal.") is False
+    assert says_kind("Is a " + "very " * 200 + "big bat a bird?", "It is a mammal.") is None
+
+
 def test_kinds_go_up_over_several_meanings() -> None:
     assert is_kind("whale", "animal")
     assert not is_kind("animal", "whale")
